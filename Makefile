@@ -1,0 +1,49 @@
+# One command to build and one to test, the same on every machine and in CI. `make help` lists them all.
+
+PYTHON ?= python3
+PORT ?= 8000
+BIN := .venv/bin
+SITE := book/_build/html/index.html
+
+.DEFAULT_GOAL := help
+.PHONY: help book serve lab test format requirements mark clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
+
+.venv/installed: requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else f"This book needs Python 3.11, 3.12 or 3.13, and {sys.executable} is {sys.version.split()[0]}. Name another one: make PYTHON=python3.12 book")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+book: .venv/installed ## run every notebook and build the site (minutes the first time, seconds after that)
+	$(BIN)/jupyter-book build book -W --keep-going --quiet
+	@echo "The book is built: $(CURDIR)/$(SITE)"
+	@echo "Read it with 'make serve', or open that file in a browser."
+
+serve: book ## serve the built site on localhost
+	@echo "Serving the book at http://localhost:$(PORT)/ (stop with Ctrl-C)"
+	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory book/_build/html
+
+lab: .venv/installed ## open JupyterLab on the notebooks
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+test: .venv/installed ## check everything: style, helpers, every notebook, and the site in a browser
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+format: .venv/installed ## put code and notebooks in order before a commit
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/nbstripout notebooks/*.ipynb
+
+requirements: .venv/installed ## compile requirements.txt anew from pyproject.toml
+	echo '-e .[book,test]' | $(BIN)/uv pip compile - --universal --python-version 3.11 --no-annotate --no-header --quiet --output-file requirements.txt
+
+mark: .venv/installed ## draw the mark and the chapter digits anew
+	$(BIN)/python book/assets/mark.py
+
+clean: ## remove what was built, and keep the environment
+	rm -rf book/_build book/notebooks .pytest_cache .ruff_cache .hypothesis
