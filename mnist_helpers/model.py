@@ -1,0 +1,46 @@
+"""The Keras model of a recipe. Floor 2 of the package."""
+
+import mnist_helpers.quiet  # noqa: F401  (before keras, which imports TensorFlow)
+import keras
+
+from mnist_helpers.recipe import Recipe
+
+PIXELS = 784
+CLASSES = 10
+
+
+def build_model(recipe: Recipe) -> keras.Sequential:
+    """Build the dense network of a recipe, with fresh weights from Keras's global seed.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Depth, width, activations, batch normalisation and dropout are read from it.
+
+    Returns
+    -------
+    keras.Sequential
+        From float32 pixels, shape (n, 784), to logits, shape (n, 10); not compiled.
+    """
+    # One list, because a Sequential that layers are added to is built anew with each of them.
+    stack = [keras.Input((PIXELS,))]
+    for number in range(1, recipe.hidden_layers + 1):
+        last = number == recipe.hidden_layers
+        stack.append(keras.layers.Dense(recipe.units))
+        if recipe.batch_norm:
+            stack.append(keras.layers.BatchNormalization())
+        stack.append(keras.layers.Activation(recipe.last_activation if last else recipe.activation))
+        if recipe.dropout:
+            stack.append(keras.layers.Dropout(recipe.dropout))
+    stack.append(keras.layers.Dense(CLASSES))
+    return keras.Sequential(stack)
+
+
+def compile_model(model: keras.Model, recipe: Recipe) -> keras.Model:
+    """Give a model the recipe's optimiser, the cross-entropy on logits, and accuracy; return the model."""
+    model.compile(
+        optimizer=keras.optimizers.Adam(recipe.learning_rate, weight_decay=recipe.weight_decay or None),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    return model

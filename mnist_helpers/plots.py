@@ -1,0 +1,329 @@
+"""The book's figures: pure functions, data in, a matplotlib figure out.
+
+Every function returns a ``matplotlib.figure.Figure`` that pyplot has forgotten, so that a notebook shows it once, as
+the value of its cell. No global setting of matplotlib is changed. Figures are drawn narrow with large
+letters, to be read on a phone. Floor 4 of the package.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib import font_manager
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+WIDTH = 5.6
+PAPER, INK, GREY = "#fffefa", "#17264f", "#667085"
+COLOURS = ("#1f4bb8", "#d2461e", "#12806a", "#a86f00", "#7b3fa0", "#5b6474")
+STYLE = {
+    "font.family": ["Atkinson Hyperlegible Next", "DejaVu Sans"],
+    "font.size": 9.5,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelcolor": INK,
+    "axes.edgecolor": GREY,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": plt.cycler(color=COLOURS),
+    "axes.facecolor": PAPER,
+    "figure.facecolor": PAPER,
+    "figure.constrained_layout.use": True,
+    "grid.color": "#e4e2d8",
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+INK_ON_PAPER = LinearSegmentedColormap.from_list("ink_on_paper", [PAPER, "#8fa3d4", "#1f4bb8", INK])
+
+for _font in sorted((Path(__file__).parent / "fonts").glob("*.ttf")):
+    font_manager.fontManager.addfont(_font)
+
+
+def _figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draw in the book's style and keep pyplot from showing the figure a second time."""
+
+    @wraps(draw)
+    def styled(*arguments, **named) -> Figure:
+        with plt.rc_context(STYLE):
+            figure = draw(*arguments, **named)
+        plt.close(figure)
+        return figure
+
+    return styled
+
+
+@_figure
+def digit_grid(images: np.ndarray, captions: Sequence[str] | None = None, columns: int = 10) -> Figure:
+    """Draw images in rows, ink on paper.
+
+    Parameters
+    ----------
+    images : numpy.ndarray
+        Shape (n, height, width), any numeric type; each is scaled to its own range from 0 to its maximum.
+    captions : sequence of str, optional
+        One short text for each image, written above it.
+    columns : int
+        Images in a row.
+    """
+    rows = -(-len(images) // columns)
+    side = WIDTH / columns
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(WIDTH, rows * (side + (0.22 if captions else 0.0))), squeeze=False
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    for number, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
+        axis.imshow(image, cmap=INK_ON_PAPER, vmin=0, interpolation="nearest")
+        if captions:
+            axis.set_title(captions[number], fontsize=9, fontweight="normal", loc="center", pad=3)
+    return figure
+
+
+@_figure
+def pixel_numbers(image: np.ndarray, rows: slice, columns: slice) -> Figure:
+    """Show a whole image, a window of it framed, and the numbers in that window.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        Shape (28, 28), uint8.
+    rows, columns : slice
+        The window; twelve rows and columns can still be read.
+    """
+    figure, (whole, window) = plt.subplots(1, 2, figsize=(WIDTH, 3.3), width_ratios=(1, 1.45))
+    whole.imshow(image, cmap=INK_ON_PAPER, vmin=0, vmax=255)
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    corner = (columns.start - 0.5, rows.start - 0.5)
+    whole.add_patch(plt.Rectangle(corner, width, height, fill=False, color=COLOURS[1], linewidth=1.6))
+    whole.set(xticks=(0, 14, 27), yticks=(0, 14, 27), xlabel="column", ylabel="row")
+
+    part = image[rows, columns]
+    window.imshow(part, cmap=INK_ON_PAPER, vmin=0, vmax=255)
+    for (row, column), value in np.ndenumerate(part):
+        colour = PAPER if value > 100 else INK
+        window.text(column, row, str(value), ha="center", va="center", color=colour, fontsize=6.6)
+    window.set(xticks=range(width), yticks=range(height))
+    window.set_xticklabels(range(columns.start, columns.stop), fontsize=7)
+    window.set_yticklabels(range(rows.start, rows.stop), fontsize=7)
+    return figure
+
+
+@_figure
+def bars(groups: Mapping[str, Sequence[float]], names: Sequence[str], ylabel: str, percent: bool = False) -> Figure:
+    """Draw bars side by side: one cluster for each name, one colour for each group.
+
+    Parameters
+    ----------
+    groups : mapping of str to sequence of float
+        For each label in the legend, one value a name.
+    names : sequence of str
+        What the clusters are.
+    ylabel : str
+        Quantity and unit.
+    percent : bool
+        Whether the values are shares to be written as percentages.
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH, 2.7))
+    width = 0.8 / len(groups)
+    for number, (label, values) in enumerate(groups.items()):
+        axis.bar(np.arange(len(names)) - 0.4 + (number + 0.5) * width, values, width * 0.92, label=label)
+    axis.set_xticks(range(len(names)), names)
+    axis.set_ylabel(ylabel)
+    axis.grid(axis="y")
+    axis.set_axisbelow(True)
+    if percent:
+        axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    if len(groups) > 1:
+        figure.legend(loc="outside upper left", ncols=len(groups))
+    return figure
+
+
+@_figure
+def function_pairs(x: np.ndarray, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+    """Draw functions on the left and their gradients on the right.
+
+    Parameters
+    ----------
+    x : numpy.ndarray
+        Where they were evaluated, shape (n,).
+    curves : mapping of str to pair of numpy.ndarray
+        For each name the values and the gradients, each of shape (n,).
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 2.8))
+    for number, (name, (values, gradients)) in enumerate(curves.items()):
+        dashes = ("-", "--", "-.", ":")[number % 4]
+        left.plot(x, values, dashes, label=name, linewidth=1.8)
+        right.plot(x, gradients, dashes, linewidth=1.8)
+    left.set(title="output", xlabel="input z")
+    right.set(title="gradient", xlabel="input z")
+    for axis in (left, right):
+        axis.grid()
+    figure.legend(loc="outside upper left", ncols=len(curves), columnspacing=1.2, handlelength=1.8)
+    return figure
+
+
+@_figure
+def bands(
+    x: Sequence[float],
+    groups: Mapping[str, np.ndarray],
+    xlabel: str,
+    ylabel: str,
+    xscale: str = "linear",
+    yscale: str = "linear",
+    reference: tuple[float, str] | None = None,
+) -> Figure:
+    """Draw the mean over seeds as a line and mean ± standard deviation as a band, for each group.
+
+    On a logarithmic y axis both are taken of the logarithms, so that the band is as wide above as below.
+
+    Parameters
+    ----------
+    x : sequence of float
+        Shape (n,).
+    groups : mapping of str to numpy.ndarray
+        For each label in the legend, values of shape (seeds, n).
+    xlabel, ylabel : str
+        Quantity and unit.
+    xscale, yscale : str
+        ``"linear"`` or ``"log"``.
+    reference : pair of float and str, optional
+        Height and label of a dotted horizontal line.
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.1))
+    for number, (label, values) in enumerate(groups.items()):
+        colour, marker = COLOURS[number % len(COLOURS)], "osD^vP"[number % 6]
+        _band(axis, x, np.asarray(values, dtype=float), colour, marker, label, log=yscale == "log")
+    if reference is not None:
+        height, label = reference
+        axis.axhline(height, color=GREY, linestyle=":", linewidth=1.4, label=label)
+    axis.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
+    axis.set_xticks(x, [f"{value:,g}" for value in x]) if len(x) <= 12 else None
+    axis.minorticks_off()
+    axis.grid()
+    figure.legend(loc="outside upper left", ncols=2, columnspacing=1.4)
+    return figure
+
+
+@_figure
+def learning_curves(groups: Mapping[str, Sequence[Mapping[str, Sequence[float]]]]) -> Figure:
+    """Draw loss and accuracy over the epochs: training dashed, validation solid, spread over seeds as a band.
+
+    Parameters
+    ----------
+    groups : mapping of str to sequence of mapping
+        For each label one history for each seed: ``Run.history`` or the ``history`` that ``model.fit`` gives.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.0))
+    for axis, key in zip(axes, ("loss", "accuracy"), strict=True):
+        for number, (label, histories) in enumerate(groups.items()):
+            for prefix, dashes, marker in (("", "--", ""), ("val_", "-", "o")):
+                values = np.array([history[prefix + key] for history in histories])
+                epochs = np.arange(1, values.shape[1] + 1)
+                name = f"{label}, {'validation' if prefix else 'training'}".strip(", ")
+                _band(axis, epochs, values, COLOURS[number % len(COLOURS)], marker, name, dashes)
+        axis.set(title=key, xlabel="epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.grid()
+    axes[1].yaxis.set_major_formatter(PercentFormatter(1))
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=2, columnspacing=1.4)
+    return figure
+
+
+@_figure
+def spread(groups: Mapping[str, Sequence[float]], xlabel: str, percent: bool = True) -> Figure:
+    """Draw one row a group: each seed as a dot, the mean as a diamond, the standard deviation as a line.
+
+    Parameters
+    ----------
+    groups : mapping of str to sequence of float
+        For each row's name, one value a seed.
+    xlabel : str
+        Quantity and unit.
+    percent : bool
+        Whether the values are shares to be written as percentages.
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.9 + 0.36 * len(groups)))
+    for row, values in enumerate(groups.values()):
+        colour = COLOURS[row % len(COLOURS)]
+        axis.plot(values, np.full(len(values), row), "o", color=colour, alpha=0.4, markersize=5, markeredgewidth=0)
+        deviation = np.std(values, ddof=1) if len(values) > 1 else 0.0
+        axis.errorbar(np.mean(values), row, xerr=deviation, fmt="D", color=colour, markersize=6, capsize=4)
+    axis.set_yticks(range(len(groups)), groups)
+    axis.set_ylim(len(groups) - 0.4, -0.6)
+    axis.set_xlabel(xlabel)
+    axis.grid(axis="x")
+    if percent:
+        axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+    return figure
+
+
+@_figure
+def heat_table(
+    values: np.ndarray,
+    row_names: Sequence[str],
+    column_names: Sequence[str],
+    ylabel: str,
+    xlabel: str,
+    texts: Sequence[Sequence[str]],
+    shade: np.ndarray | None = None,
+) -> Figure:
+    """Draw a table whose cells are shaded by value.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Shape (rows, columns).
+    row_names, column_names : sequence of str
+        Written at the left and below.
+    ylabel, xlabel : str
+        What rows and columns are.
+    texts : sequence of sequence of str
+        What each cell says.
+    shade : numpy.ndarray, optional
+        What the shading follows, where that is not the values; same shape.
+    """
+    shade = np.asarray(values if shade is None else shade, dtype=float)
+    rows, columns = shade.shape
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.7 + min(0.45, 4.4 / rows) * rows))
+    axis.imshow(shade, cmap=INK_ON_PAPER, aspect="auto")
+    middle = (shade.min() + shade.max()) / 2.2
+    size = 9.5 if columns < 8 else 8
+    for (row, column), level in np.ndenumerate(shade):
+        colour = PAPER if level > middle else INK
+        axis.text(column, row, texts[row][column], ha="center", va="center", color=colour, fontsize=size)
+    axis.set_xticks(range(columns), column_names)
+    axis.set_yticks(range(rows), row_names)
+    axis.set(xlabel=xlabel, ylabel=ylabel)
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
+    return figure
+
+
+def mean_and_deviation(values: Sequence[float], spec: str = ".3f") -> str:
+    """Write what ``spread`` draws: ``mean ± standard deviation`` over seeds, each in the given format.
+
+    Parameters
+    ----------
+    values : sequence of float
+        One value a seed, at least two.
+    spec : str
+        Format specification of both numbers, such as ``".3f"`` or ``".1%"``.
+    """
+    return f"{np.mean(values):{spec}} ± {np.std(values, ddof=1):{spec}}"
+
+
+def _band(axis, x, values, colour, marker, label, dashes="-", log=False):
+    there, back = (np.log, np.exp) if log else (np.asarray, np.asarray)
+    mean = there(values).mean(axis=0)
+    axis.plot(x, back(mean), dashes, color=colour, marker=marker, markersize=4, linewidth=1.6, label=label)
+    if len(values) > 1:
+        deviation = there(values).std(axis=0, ddof=1)
+        axis.fill_between(x, back(mean - deviation), back(mean + deviation), color=colour, alpha=0.16, linewidth=0)
