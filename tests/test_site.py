@@ -1,0 +1,286 @@
+"""The site as a reader meets it: built from nothing, served from a folder, opened in a real browser.
+
+The browser is any Chromium, Chrome or Edge of this machine; `CHROMIUM` names one that is not found by itself.
+"""
+
+import functools
+import http.server
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parents[1]
+SUB_PATH = "/courses/digits/"
+PAGES = [
+    "index.html",
+    *(f"notebooks/{path.stem}.html" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))),
+    "bibliography.html",
+    "search.html",
+    "genindex.html",
+]
+CHAPTERS = [page for page in PAGES if page.startswith("notebooks/")]
+BROWSERS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "msedge",
+    "microsoft-edge",
+)
+NO_BROWSER = (
+    "No Chromium, Chrome or Edge was found. Install one (Debian and Ubuntu: apt-get install chromium; elsewhere: "
+    "python -m playwright install chromium), or name yours in the environment variable CHROMIUM."
+)
+# Chromium's own errands would count as requests of the page.
+QUIET_BROWSER = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+
+pages = pytest.mark.parametrize("page_name", PAGES)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The folder of a site that was built from an empty output folder, with every warning an error."""
+    out = tmp_path_factory.mktemp("site")
+    build = [sys.executable, "-m", "jupyter_book", "build", str(ROOT / "book"), "--path-output", str(out)]
+    finished = subprocess.run(
+        [*build, "-W", "--keep-going"], capture_output=True, text=True, encoding="utf-8", errors="replace", check=False
+    )
+    assert finished.returncode == 0, finished.stdout[-4000:] + finished.stderr[-8000:]
+    return out / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def address(site, tmp_path_factory):
+    """Where the site is served, below a path, as on a course's server."""
+    root = tmp_path_factory.mktemp("server")
+    shutil.copytree(site, root / SUB_PATH.strip("/"))
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Handler, directory=root)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}{SUB_PATH}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with sync_playwright() as playwright:
+        own = Path(playwright.chromium.executable_path)
+        found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+        if not found and own.exists():
+            found = str(own)
+        if not found:
+            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(NO_BROWSER)
+        as_root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=found, args=[*QUIET_BROWSER, *as_root])
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A page, and what went wrong while it was open: errors in the console, requests that left or failed."""
+
+    def __init__(self, browser, address, **context):
+        self.page = browser.new_context(**context).new_page()
+        self.faults = []
+        self.page.on("console", lambda message: message.type == "error" and self.faults.append(message.text))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url}"))
+        self.page.on("response", lambda r: r.status >= 400 and self.faults.append(f"{r.status}: {r.url}"))
+        self.page.route("**/*", functools.partial(self._keep_in, urlsplit(address).netloc))
+
+    def _keep_in(self, server, route):
+        if urlsplit(route.request.url).netloc in ("", server):
+            route.continue_()
+        else:
+            self.faults.append(f"left the server: {route.request.url}")
+            route.abort()
+
+    def open(self, url):
+        self.page.goto(url, wait_until="networkidle")
+        return self.page
+
+
+@pytest.fixture
+def visit(browser, address):
+    visit = Visit(browser, address)
+    yield visit
+    assert visit.faults == []
+    visit.page.context.close()
+
+
+@pages
+def test_a_page_loads_without_an_error_or_a_request_elsewhere(visit, address, page_name):
+    page = visit.open(address + page_name)
+    assert "Cracking 99%" in page.title()
+    assert page.locator("h1").first.is_visible()
+    # The mark in the sidebar is an image too: all of them have arrived.
+    assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    assert page.evaluate("document.fonts.check('16px \"Atkinson Hyperlegible Next\"')")
+
+
+@pages
+def test_no_link_is_broken(visit, address, site, page_name):
+    page = visit.open(address + page_name)
+    links = page.evaluate("[...document.querySelectorAll('a[href]')].map(a => a.getAttribute('href'))")
+    assert links
+    for link in links:
+        target = urlsplit(urljoin(f"/{page_name}", link))
+        if target.scheme in ("http", "https", "mailto", "javascript"):
+            continue
+        file = site / target.path.strip("/")
+        assert file.exists(), f"{link} leads nowhere"
+        if target.fragment and file.suffix == ".html":
+            text = file.read_text(encoding="utf-8")
+            assert f'id="{target.fragment}"' in text or f'name="{target.fragment}"' in text, f"no anchor for {link}"
+
+
+@pytest.mark.parametrize("page_name", ["index.html", *CHAPTERS])
+def test_every_figure_has_a_caption_and_alt_text(visit, address, page_name):
+    page = visit.open(address + page_name)
+    figures = page.evaluate(
+        """[...document.querySelectorAll('article img')].map(image => ({
+            alt: image.alt,
+            caption: image.closest('figure')?.querySelector('figcaption')?.innerText ?? '',
+        }))"""
+    )
+    assert figures
+    for figure in figures:
+        assert len(figure["alt"]) > 40, figure
+        assert ".png" not in figure["alt"], figure
+        assert figure["caption"].startswith("Fig. "), figure
+
+
+@pytest.mark.parametrize("page_name", CHAPTERS)
+def test_every_glued_number_has_arrived(visit, address, page_name):
+    page = visit.open(address + page_name)
+    pasted = page.locator("article .pasted-text").all_inner_texts()
+    assert len(pasted) > 2
+    assert all(any(character.isalnum() for character in text) for text in pasted)
+    assert "{glue" not in page.locator("article").inner_text()
+    assert "np.float64" not in page.locator("article").inner_text()
+
+
+@pages
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_overflows_a_phone(browser, address, page_name, scheme):
+    visit = Visit(browser, address, viewport={"width": 390, "height": 844}, color_scheme=scheme, has_touch=True)
+    page = visit.open(address + page_name)
+    assert page.evaluate("document.documentElement.dataset.theme") == scheme
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= 390
+    assert visit.faults == []
+    visit.page.context.close()
+
+
+def test_the_theme_switch_works_and_is_remembered(visit, address):
+    page = visit.open(address + PAGES[0])
+    colour = "getComputedStyle(document.body).backgroundColor"
+    seen = {}
+    for _ in range(3):
+        page.locator("button.theme-switch-button:visible").first.click()
+        seen[page.evaluate("document.documentElement.dataset.mode")] = page.evaluate(colour)
+    assert set(seen) == {"auto", "light", "dark"}
+    assert seen["light"] != seen["dark"]
+    mode = page.evaluate("document.documentElement.dataset.mode")
+    visit.open(address + CHAPTERS[0])
+    assert page.evaluate("document.documentElement.dataset.mode") == mode
+
+
+def test_search_finds_a_word(visit, address):
+    page = visit.open(address + "search.html?q=permutation")
+    page.wait_for_selector("#search-results li a")
+    assert "Flattening" in page.locator("#search-results").inner_text()
+
+
+def test_a_solution_is_folded_away_until_it_is_asked_for(visit, address):
+    page = visit.open(address + CHAPTERS[0])
+    solution = page.locator(".solution.admonition").first
+    code = solution.locator("div.cell_input").first
+    assert not code.is_visible()
+    solution.locator("button, summary, .admonition-title").first.click()
+    page.wait_for_timeout(300)
+    assert code.is_visible()
+
+
+def test_the_formulas_are_set(visit, address):
+    page = visit.open(address + "notebooks/03_building_the_model.html")
+    page.wait_for_selector("mjx-container svg, mjx-container mjx-math")
+    assert page.locator("mjx-container").count() > 3
+
+
+def test_no_progress_bar_or_log_line_is_on_a_page(site):
+    for page in CHAPTERS:
+        text = (site / page).read_text(encoding="utf-8")
+        assert "output stderr" not in text
+        assert "widget-state" not in text
+        assert "WARNING:tensorflow" not in text
+        assert "fontawesome.js" not in text
+
+
+@pytest.fixture
+def extension(tmp_path, monkeypatch):
+    """The book's Sphinx extension, looking at a copy of what it looks at."""
+    spec = importlib.util.spec_from_file_location("cracking", ROOT / "book" / "_ext" / "cracking.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for folder in ("mnist_helpers", "notebooks"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "requirements.txt", tmp_path)
+    (tmp_path / "book").mkdir()
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    return module
+
+
+class Stub:
+    """What `set_cache_path` reads of an application and writes of its configuration."""
+
+    def __init__(self, outdir):
+        self.outdir = outdir
+
+
+def test_an_edit_in_a_helper_gives_the_chapters_a_new_cache(extension, tmp_path):
+    def cache_path():
+        app = Stub(tmp_path / "_build" / "html")
+        extension.set_cache_path(app, app)
+        Path(app.nb_execution_cache_path).mkdir(parents=True, exist_ok=True)
+        return app.nb_execution_cache_path
+
+    first = cache_path()
+    assert cache_path() == first
+    (tmp_path / "notebooks" / "01_data_structure.ipynb").write_text("{}")  # jupyter-cache's own concern
+    assert cache_path() == first
+    seen = {first}
+    for edited in ("mnist_helpers/plots.py", "mnist_helpers/data/README.md", "requirements.txt"):
+        with (tmp_path / edited).open("a") as file:
+            file.write("\n# edited\n")
+        seen.add(cache_path())
+    assert len(seen) == 4
+    assert [path.name for path in (tmp_path / "_build" / ".jupyter_cache").iterdir()] == [Path(cache_path()).name]
+
+
+@pytest.mark.parametrize("links_allowed", [True, False])
+def test_the_chapters_are_brought_below_the_book(extension, tmp_path, monkeypatch, links_allowed):
+    def refuse(*_, **__):
+        raise OSError("a required privilege is not held")
+
+    if not links_allowed:
+        monkeypatch.setattr(Path, "symlink_to", refuse)
+    chapter = tmp_path / "book" / "notebooks" / "01_data_structure.ipynb"
+    extension.link_notebooks(tmp_path / "book")
+    (tmp_path / "notebooks" / chapter.name).write_text("changed")
+    extension.link_notebooks(tmp_path / "book")
+    assert chapter.read_text() == "changed"
+    assert (tmp_path / "book" / "notebooks").is_symlink() == links_allowed
