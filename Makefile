@@ -12,13 +12,14 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
 
 .venv/installed: requirements.txt pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else f"This book needs Python 3.11, 3.12 or 3.13, and {sys.executable} is {sys.version.split()[0]}. Name another one: make PYTHON=python3.12 book")'
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else f"This book needs Python 3.11, 3.12 or 3.13, and {sys.executable} is {sys.version.split()[0]}. Name another one: make PYTHON=python3.12 book")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 book: .venv/installed ## run every notebook and build the site (minutes the first time, seconds after that)
-	$(BIN)/jupyter-book build book -W --keep-going --quiet
+	@echo "Building the book. Chapters that changed are run, about a minute each."
+	$(BIN)/jupyter-book build book -W --keep-going
 	@echo "The book is built: $(CURDIR)/$(SITE)"
 	@echo "Read it with 'make serve', or open that file in a browser."
 
@@ -40,7 +41,8 @@ format: .venv/installed ## put code and notebooks in order before a commit
 	$(BIN)/nbstripout notebooks/*.ipynb
 
 requirements: .venv/installed ## compile requirements.txt anew from pyproject.toml
-	echo '-e .[book,test]' | $(BIN)/uv pip compile - --universal --python-version 3.11 --no-annotate --no-header --quiet --output-file requirements.txt
+	echo '-e .[book,test]' | $(BIN)/uv pip compile - --universal --python-version 3.11 --no-annotate --quiet \
+		--custom-compile-command 'make requirements' --output-file requirements.txt
 
 mark: .venv/installed ## draw the mark and the chapter digits anew
 	$(BIN)/python book/assets/mark.py

@@ -144,8 +144,8 @@ def load_mnist(source: str | os.PathLike | None = None, class_names: Sequence[st
     DataError
         If a file is missing, damaged or of another shape, or the names are not ten.
     """
-    names = _DIGIT_NAMES if class_names is None else tuple(class_names)
-    if len(names) != 10 or not all(isinstance(name, str) for name in names):
+    names = _DIGIT_NAMES if class_names is None else tuple(class_names) if isinstance(class_names, Sequence) else ()
+    if isinstance(class_names, str) or len(names) != 10 or not all(isinstance(name, str) for name in names):
         raise DataError(f"class_names is {class_names!r}; expected ten names, one for each of the labels 0 to 9.")
 
     path = Path(source or os.environ.get(SOURCE_VARIABLE) or _BUNDLED).expanduser()
@@ -180,7 +180,14 @@ def to_idx(array: np.ndarray) -> bytes:
     bytes
         Two zero bytes, the type code 8 (unsigned byte), the number of dimensions, each size as a
         big-endian 32-bit integer, and then the values, the last index running fastest.
+
+    Raises
+    ------
+    TypeError
+        If the array is not of unsigned bytes.
     """
+    if array.dtype != np.uint8:
+        raise TypeError(f"the array has type {array.dtype}; expected uint8, the only type that MNIST's files hold.")
     return _idx_header(array.shape) + array.tobytes()
 
 

@@ -95,7 +95,7 @@ def pixel_numbers(image: np.ndarray, rows: slice, columns: slice) -> Figure:
     image : numpy.ndarray
         Shape (28, 28), uint8.
     rows, columns : slice
-        The window; twelve rows and columns can still be read.
+        The window, with start and stop given; twelve rows and columns can still be read.
     """
     figure, (whole, window) = plt.subplots(1, 2, figsize=(WIDTH, 3.3), width_ratios=(1, 1.45))
     whole.imshow(image, cmap=INK_ON_PAPER, vmin=0, vmax=255)
@@ -273,7 +273,6 @@ def heat_table(
     ylabel: str,
     xlabel: str,
     texts: Sequence[Sequence[str]],
-    shade: np.ndarray | None = None,
 ) -> Figure:
     """Draw a table whose cells are shaded by value.
 
@@ -287,16 +286,13 @@ def heat_table(
         What rows and columns are.
     texts : sequence of sequence of str
         What each cell says.
-    shade : numpy.ndarray, optional
-        What the shading follows, where that is not the values; same shape.
     """
-    shade = np.asarray(values if shade is None else shade, dtype=float)
-    rows, columns = shade.shape
+    rows, columns = values.shape
     figure, axis = plt.subplots(figsize=(WIDTH, 0.7 + min(0.45, 4.4 / rows) * rows))
-    axis.imshow(shade, cmap=INK_ON_PAPER, aspect="auto")
-    middle = (shade.min() + shade.max()) / 2.2
+    axis.imshow(values, cmap=INK_ON_PAPER, aspect="auto")
+    middle = (values.min() + values.max()) / 2.2
     size = 9.5 if columns < 8 else 8
-    for (row, column), level in np.ndenumerate(shade):
+    for (row, column), level in np.ndenumerate(values):
         colour = PAPER if level > middle else INK
         axis.text(column, row, texts[row][column], ha="center", va="center", color=colour, fontsize=size)
     axis.set_xticks(range(columns), column_names)

@@ -26,4 +26,8 @@ with _silent_descriptor(2):
 
     # The search for a GPU and the first compilation through XLA have log lines of their own.
     tensorflow.config.list_physical_devices()
-    tensorflow.function(tensorflow.nn.relu, jit_compile=True)(tensorflow.zeros(1))
+    try:
+        tensorflow.function(tensorflow.nn.relu, jit_compile=True)(tensorflow.zeros(1))
+        XLA_WORKS = True
+    except tensorflow.errors.OpError:  # reported of some builds for Macs
+        XLA_WORKS = False

@@ -1,6 +1,6 @@
 """One frozen object that holds every hyperparameter of a training run, checked when it is made.
 
-Floor 1 of the package. Chapters, panels and sweeps all speak it, under these names.
+Floor 1 of the package. Chapters and helpers all speak it, under these names.
 """
 
 import difflib
@@ -27,7 +27,7 @@ class Recipe:
     hidden_layers : int
         Number of hidden layers, 0 to 50. With 0 the model is softmax regression.
     units : int
-        Width of each hidden layer, 1 to 8,192. Time and memory grow with its square.
+        Width of each hidden layer, 1 to 8,192. With two layers or more, time and memory grow with its square.
     activation : str
         Activation of every hidden layer but the last: one of ``ACTIVATIONS``. Leaky ReLU's slope below
         zero is Keras's default of 0.2.
@@ -36,12 +36,12 @@ class Recipe:
     dropout : float
         Share of each hidden layer's outputs that is set to zero in a training step, at least 0 and below 1.
     weight_decay : float
-        Decoupled weight decay (Loshchilov and Hutter 2019): each step shrinks every parameter by this
-        share of the learning rate, at least 0.
+        Decoupled weight decay (Loshchilov and Hutter 2019): each step shrinks every parameter by
+        learning rate × weight decay of its value, at least 0.
     batch_norm : bool
         Whether batch normalisation stands between each hidden layer and its activation.
     batch_size : int
-        Images per weight update, 1 to 60,000. Time per epoch grows steeply towards 1.
+        Images per weight update, 1 to 54,000. Time per epoch grows steeply towards 1.
     epochs : int
         Passes over the training images, 1 to 10,000.
     learning_rate : float
@@ -80,7 +80,7 @@ class Recipe:
             "dropout": _number(self, "dropout", "at least 0 and below 1", lambda value: 0 <= value < 1),
             "weight_decay": _number(self, "weight_decay", "at least 0", lambda value: value >= 0),
             "batch_norm": _one_of(self, "batch_norm", (False, True)),
-            "batch_size": _whole(self, "batch_size", 1, 60_000),
+            "batch_size": _whole(self, "batch_size", 1, 54_000),
             "epochs": _whole(self, "epochs", 1, 10_000),
             "learning_rate": _number(self, "learning_rate", "above 0", lambda value: value > 0),
             "training_images": _whole(self, "training_images", 10, 54_000),

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-import mnist_helpers.quiet  # noqa: F401  (before tensorflow and keras)
+from mnist_helpers.quiet import XLA_WORKS  # before tensorflow and keras
 import keras
 import numpy as np
 import tensorflow as tf
@@ -42,7 +42,7 @@ class Run:
         epoch's training batches, while the weights changed), ``val_loss`` and ``val_accuracy`` (at its end).
         Losses are mean cross-entropies in nats, accuracies shares from 0 to 1.
     seconds : float
-        Wall-clock time of the epochs, validation included, building and tracing excluded.
+        Wall-clock time of the epochs, validation included; the first run of its shape also waits for tracing.
     model : keras.Sequential
         The trained model, compiled, so that ``evaluate`` and ``predict`` work.
     """
@@ -77,6 +77,10 @@ def train(recipe: Recipe, data: Mnist, seed: int = 0, progress: bool = True) -> 
     -------
     Run
         History, time and the trained model.
+
+    Notes
+    -----
+    Python's own random generator is seeded anew, because Keras draws its seeds from it.
     """
     # All that Keras draws its seeds from. keras.utils.set_random_seed gives the same weights, but empties
     # TensorFlow's cache of kernels on the way, which costs the next epoch 0.2 s.
@@ -87,7 +91,7 @@ def train(recipe: Recipe, data: Mnist, seed: int = 0, progress: bool = True) -> 
 
     examples = _Examples(recipe, data, seed)
     steps = recipe.epochs * -(-recipe.training_images // recipe.batch_size)
-    train_epoch = loop.train_epoch_compiled if steps >= _XLA_PAYS_FROM else loop.train_epoch
+    train_epoch = loop.train_epoch_compiled if XLA_WORKS and steps >= _XLA_PAYS_FROM else loop.train_epoch
     history = {"loss": [], "accuracy": [], "val_loss": [], "val_accuracy": []}
     seconds = 0.0
     for _ in tqdm(range(recipe.epochs), unit="epoch", leave=False, disable=not progress):

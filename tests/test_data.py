@@ -112,9 +112,15 @@ def test_one_changed_pixel_in_the_bundled_file_is_noticed(tmp_path, monkeypatch)
         load_mnist()
 
 
-def test_class_names_must_be_ten():
+@pytest.mark.parametrize("names", [["a", "b"], "abcdefghij", 5, list(range(10))])
+def test_class_names_must_be_ten(names):
     with pytest.raises(DataError, match="ten names"):
-        load_mnist(class_names=["a", "b"])
+        load_mnist(class_names=names)
+
+
+def test_to_idx_takes_bytes_alone():
+    with pytest.raises(TypeError, match="int64"):
+        to_idx(np.arange(3))
 
 
 def test_missing_files_are_named(tmp_path, small):

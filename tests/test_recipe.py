@@ -17,7 +17,7 @@ REFUSED = {
     "dropout": st.one_of(st.floats(1), st.floats(max_value=-1e-9), st.just(float("nan")), st.text()),
     "weight_decay": st.one_of(st.floats(max_value=-1e-9), st.just(float("inf")), st.booleans()),
     "batch_norm": st.one_of(st.integers(), st.text(), st.none()),
-    "batch_size": st.one_of(st.integers(max_value=0), st.integers(60_001), st.just(500.0)),
+    "batch_size": st.one_of(st.integers(max_value=0), st.integers(54_001), st.just(500.0)),
     "epochs": st.one_of(st.integers(max_value=0), st.integers(10_001)),
     "learning_rate": st.one_of(st.floats(max_value=0), st.just(float("nan")), st.just("fast")),
     "training_images": st.one_of(st.integers(max_value=9), st.integers(54_001)),
