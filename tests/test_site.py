@@ -49,7 +49,8 @@ pages = pytest.mark.parametrize("page_name", PAGES)
 def site(tmp_path_factory):
     """The folder of a site that was built from an empty output folder, with every warning an error."""
     out = tmp_path_factory.mktemp("site")
-    build = [sys.executable, "-m", "jupyter_book", "build", str(ROOT / "book"), "--path-output", str(out)]
+    jupyter_book = shutil.which("jupyter-book", path=Path(sys.executable).parent)
+    build = [jupyter_book, "build", str(ROOT / "book"), "--path-output", str(out)]
     finished = subprocess.run(
         [*build, "-W", "--keep-going"], capture_output=True, text=True, encoding="utf-8", errors="replace", check=False
     )
