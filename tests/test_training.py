@@ -123,5 +123,6 @@ def test_the_progress_bar_is_clean_and_can_be_left_out(mnist, capfd):
     train(SHORT, mnist)
     out, bar = capfd.readouterr()
     assert out == ""
-    assert "3/3" in bar
+    assert "0/3" in bar
     assert "\n" not in bar
+    assert bar.endswith("\r")
