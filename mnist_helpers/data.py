@@ -5,9 +5,11 @@ Floor 1 of the package: it needs NumPy alone, so that looking at the data never 
 
 import gzip
 import hashlib
+import io
 import math
 import os
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -49,6 +51,9 @@ _UNREADABLE = (
     NotImplementedError,
     RuntimeError,
     MemoryError,
+    SyntaxError,
+    TypeError,
+    tokenize.TokenError,
     struct.error,
     zipfile.BadZipFile,
     zlib.error,
@@ -248,8 +253,11 @@ def _read_idx(path: Path, name: str) -> np.ndarray:
 
 def _read_npz_array(path: Path, name: str) -> np.ndarray:
     try:
-        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
-            array = np.lib.format.read_array(file, allow_pickle=False)
+        with zipfile.ZipFile(path) as archive:
+            content = archive.read(
+                f"{name}.npy"
+            )  # all of it, so that its checksum is tested before its header is parsed
+        array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
     except KeyError as error:
         raise DataError(f"{path}: holds no array {name}; expected the arrays {', '.join(_SHAPES)}.") from error
     except _UNREADABLE as error:

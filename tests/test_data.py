@@ -15,7 +15,7 @@ from mnist_helpers import data
 from mnist_helpers.data import DataError, load_mnist, to_idx
 
 SMALL = {"x_train": (60, 28, 28), "y_train": (60,), "x_test": (10, 28, 28), "y_test": (10,)}
-reuse_folder = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+reuse_folder = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def arrays_of(shapes):
@@ -227,6 +227,16 @@ def test_pickles_are_refused_and_never_run(tmp_path, small):
     refused(tmp_path / "bare.npz")
     np.savez(tmp_path / "inside.npz", **small | {"x_train": np.array([Tripwire()], dtype=object)})
     refused(tmp_path / "inside.npz")
+
+
+@pytest.mark.parametrize(
+    "header", [b"{'descr': (((", b"{", b"\xff\xfe", b"[1, 2]", b"{'descr': 3, 'fortran_order': 1, 'shape': 2}"]
+)
+def test_a_header_that_is_no_header_is_refused(tmp_path, small, header):
+    path = tmp_path / "odd.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x_train.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header)
+    assert "x_train" in refused(path)
 
 
 def test_a_header_that_lies_about_the_size_is_refused(tmp_path, small):
