@@ -5,7 +5,6 @@ from hypothesis import settings
 
 from mnist_helpers.data import Mnist, load_mnist
 
-
 settings.register_profile("the same each time", derandomize=True, deadline=None)
 settings.load_profile("the same each time")
 
