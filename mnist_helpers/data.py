@@ -254,9 +254,8 @@ def _read_idx(path: Path, name: str) -> np.ndarray:
 def _read_npz_array(path: Path, name: str) -> np.ndarray:
     try:
         with zipfile.ZipFile(path) as archive:
-            content = archive.read(
-                f"{name}.npy"
-            )  # all of it, so that its checksum is tested before its header is parsed
+            # All of it at once, so that its checksum is tested before its header is parsed.
+            content = archive.read(f"{name}.npy")
         array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
     except KeyError as error:
         raise DataError(f"{path}: holds no array {name}; expected the arrays {', '.join(_SHAPES)}.") from error

@@ -204,7 +204,8 @@ def bands(
         height, label = reference
         axis.axhline(height, color=GREY, linestyle=":", linewidth=1.4, label=label)
     axis.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
-    axis.set_xticks(x, [f"{value:,g}" for value in x]) if len(x) <= 12 else None
+    if len(x) <= 12:
+        axis.set_xticks(x, [f"{value:,g}" for value in x])
     axis.minorticks_off()
     axis.grid()
     figure.legend(loc="outside upper left", ncols=2, columnspacing=1.4)

@@ -66,9 +66,10 @@ def set_cache_path(app, config) -> None:
     for path in [*helpers, ROOT / "requirements.txt"]:
         digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
     caches = Path(app.outdir).parent / ".jupyter_cache"
-    config.nb_execution_cache_path = str(caches / digest.hexdigest()[:16])
+    current = caches / digest.hexdigest()[:16]
+    config.nb_execution_cache_path = str(current)
     for stale in caches.glob("*"):
-        if stale.name != digest.hexdigest()[:16]:
+        if stale != current:
             shutil.rmtree(stale)
 
 
