@@ -9,6 +9,7 @@ import operator
 from dataclasses import dataclass, fields
 
 ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh")
+SCHEDULES = ("constant", "cosine")
 VALIDATIONS = ("held_out", "leaking")
 
 
@@ -45,7 +46,28 @@ class Recipe:
     epochs : int
         Passes over the training images, 1 to 10,000.
     learning_rate : float
-        Step size of Adam, above 0.
+        Step size of Adam, above 0; the highest one, where a schedule changes it.
+    schedule : str
+        ``"constant"``, or ``"cosine"``: the learning rate rises from 0 in proportion to the steps of the
+        warm-up, and then falls to 0 along half a cosine (Loshchilov and Hutter 2017).
+    warmup_epochs : int
+        Length of the cosine schedule's warm-up, at least 0 and fewer than ``epochs``.
+    patience : int
+        Early stopping: after so many epochs without a new lowest validation loss training stops, and the weights
+        of the best epoch are restored. With 0 all epochs are trained and the last weights kept.
+    label_smoothing : float
+        Share of the target's probability that is spread evenly over all classes, at least 0 and below 1.
+    rotation : float
+        Augmentation: each time an image is shown, it is turned by an angle drawn evenly from up to so many
+        degrees to either side, 0 to 180.
+    zoom : float
+        Augmentation: height and width are scaled by factors drawn evenly from 1 - zoom to 1 + zoom, at least 0
+        and below 1.
+    shift : float
+        Augmentation: the image is moved by up to so many pixels up or down and left or right, 0 to 28.
+    elastic : float
+        Augmentation: the image is bent by a smooth random field of displacements with this standard deviation,
+        in pixels, 0 to 28.
     training_images : int
         How many of the training images are used, 10 to 54,000; the first ones, in the order of the data set.
     validation : str
@@ -68,6 +90,14 @@ class Recipe:
     batch_size: int = 500
     epochs: int = 10
     learning_rate: float = 1e-3
+    schedule: str = "constant"
+    warmup_epochs: int = 0
+    patience: int = 0
+    label_smoothing: float = 0.0
+    rotation: float = 0.0
+    zoom: float = 0.0
+    shift: float = 0.0
+    elastic: float = 0.0
     training_images: int = 54_000
     validation: str = "held_out"
 
@@ -83,6 +113,14 @@ class Recipe:
             "batch_size": _whole(self, "batch_size", 1, 54_000),
             "epochs": _whole(self, "epochs", 1, 10_000),
             "learning_rate": _number(self, "learning_rate", "above 0", lambda value: value > 0),
+            "schedule": _one_of(self, "schedule", SCHEDULES),
+            "warmup_epochs": _whole(self, "warmup_epochs", 0, 10_000),
+            "patience": _whole(self, "patience", 0, 10_000),
+            "label_smoothing": _number(self, "label_smoothing", "at least 0 and below 1", lambda value: 0 <= value < 1),
+            "rotation": _number(self, "rotation", "from 0 to 180", lambda value: 0 <= value <= 180),
+            "zoom": _number(self, "zoom", "at least 0 and below 1", lambda value: 0 <= value < 1),
+            "shift": _number(self, "shift", "from 0 to 28", lambda value: 0 <= value <= 28),
+            "elastic": _number(self, "elastic", "from 0 to 28", lambda value: 0 <= value <= 28),
             "training_images": _whole(self, "training_images", 10, 54_000),
             "validation": _one_of(self, "validation", VALIDATIONS),
         }
@@ -94,6 +132,21 @@ class Recipe:
                 "expected 54,000, because that split is drawn anew from all images. "
                 'Use validation="held_out" for fewer.'
             )
+        if self.schedule == "constant" and self.warmup_epochs:
+            raise RecipeError(
+                f"warmup_epochs is {self.warmup_epochs} with a constant learning rate; expected 0, because only "
+                'the cosine schedule has a warm-up. Use schedule="cosine".'
+            )
+        if self.warmup_epochs >= self.epochs:
+            raise RecipeError(
+                f"warmup_epochs is {self.warmup_epochs} of {self.epochs} epochs; expected fewer than epochs, "
+                "so that there are some left to train at the full learning rate."
+            )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Weight updates in an epoch; the last one may have a smaller batch."""
+        return -(-self.training_images // self.batch_size)
 
     def __str__(self) -> str:
         """Name what differs from the article's recipe."""

@@ -1,4 +1,4 @@
-"""Training without the overhead: a whole epoch is one TensorFlow graph over data that stay in memory.
+"""Training without the overhead: a whole epoch is one compiled loop over data that stay in memory.
 
 It does what ``model.fit`` does, batch for batch (a test holds it to the same weights), in about a third of the
 time, because ``fit`` goes through Python and ``tf.data`` for each of its steps. Left out on purpose: callbacks,
@@ -7,10 +7,18 @@ class weights, several metrics; for those, and wherever Keras itself is the subj
 Floor 3 of the package.
 """
 
+import json
+import math
+import os
+import platform
 import random
+import threading
 import time
-from dataclasses import dataclass, replace
+import weakref
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 from mnist_helpers.quiet import XLA_WORKS  # before tensorflow and keras
 import keras
@@ -18,13 +26,44 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from mnist_helpers.augment import distort, even_noise
 from mnist_helpers.data import Mnist, Split
-from mnist_helpers.model import PIXELS, build_model, compile_model
+from mnist_helpers.model import CLASSES, PIXELS, build_model, compile_model
 from mnist_helpers.recipe import ARTICLE, Recipe
 
 
 # Shuffle buffer of the leaking split of chapter 5, in images; 10,000 is what many tutorials write.
 LEAKING_BUFFER = 10_000
+HIGHEST_SEED = 2**31 - 1
+
+
+class TrainingError(RuntimeError):
+    """The loss is no longer a finite number; the message names the epoch, the step and the learning rate."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where a run stands, several times an epoch.
+
+    Attributes
+    ----------
+    epoch, step : int
+        The epoch, from 1, and the weight updates made in it.
+    epochs, steps : int
+        How many epochs there are at most, and how many steps in each.
+    loss, accuracy : float
+        Means over this epoch's training batches so far.
+    history : dict of str to list of float
+        ``Run.history`` of the epochs that are finished; when ``step`` equals ``steps`` this epoch is among them.
+    """
+
+    epoch: int
+    step: int
+    epochs: int
+    steps: int
+    loss: float
+    accuracy: float
+    history: dict[str, list[float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,77 +75,233 @@ class Run:
     recipe : Recipe
         What was trained.
     seed : int
-        Fixed the initial weights, the order of the images and the dropped units.
+        Fixed the initial weights, the order of the images, the dropped units and the distortions.
     history : dict of str to list of float
-        One value an epoch under the names of Keras's own history: ``loss`` and ``accuracy`` (means over the
-        epoch's training batches, while the weights changed), ``val_loss`` and ``val_accuracy`` (at its end).
-        Losses are mean cross-entropies in nats, accuracies shares from 0 to 1.
-    seconds : float
-        Wall-clock time of the epochs, validation included; the first run of its shape also waits for tracing.
-    model : keras.Sequential
-        The trained model, compiled, so that ``evaluate`` and ``predict`` work.
+        One value for each finished epoch, most of them under the names of Keras's own history: ``loss`` and
+        ``accuracy`` (means over the epoch's training batches, while the weights changed; the loss is what training
+        minimises, label smoothing included), ``val_loss`` and ``val_accuracy`` (at its end, never smoothed),
+        ``learning_rate`` (of its last step) and ``seconds`` (wall-clock time, validation included; the first run
+        of its shape also waits for compilation). Losses are mean cross-entropies in nats, accuracies shares
+        from 0 to 1.
+    digest : str
+        ``Mnist.digest`` of the data.
+    versions : dict of str to str
+        Of Python and of the libraries that computed the result.
+    hardware : str
+        The machine, in words.
+    model : keras.Sequential or None
+        The trained model, compiled, so that ``evaluate`` and ``predict`` work and ``model.save("name.keras")``
+        keeps it. None in a run that was read from JSON.
     """
 
     recipe: Recipe
     seed: int
     history: dict[str, list[float]]
-    seconds: float
-    model: keras.Sequential
+    digest: str
+    versions: dict[str, str]
+    hardware: str
+    model: keras.Sequential | None = None
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch, from 1, with the lowest validation loss; None before the first one is finished."""
+        losses = self.history["val_loss"]
+        return losses.index(min(losses)) + 1 if losses else None
+
+    def to_json(self) -> str:
+        """Write everything but the model as JSON; numbers are kept exactly."""
+        return json.dumps({name: getattr(self, name) for name in _IN_JSON} | {"recipe": asdict(self.recipe)}, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str, model: keras.Sequential | None = None) -> "Run":
+        """Read what ``to_json`` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the text is something else; the message says what is missing or wrong.
+        """
+        try:
+            values = json.loads(text)
+            fields = {name: values[name] for name in _IN_JSON}
+            run = cls(**fields | {"recipe": Recipe(**fields["recipe"])}, model=model)
+            lengths = {len(run.history[name]) for name in _HISTORY}
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"this is not the JSON of a run ({error!r}); expected what Run.to_json wrote.") from error
+        if len(lengths) != 1:
+            raise ValueError("the lists of the history differ in length; expected one value an epoch in each.")
+        return run
 
     def __repr__(self) -> str:
-        accuracy = self.history["val_accuracy"][-1]
-        return f"Run({self.recipe}; seed {self.seed}; validation accuracy {accuracy:.4f} in {self.seconds:.1f} s)"
+        epochs = len(self.history["val_loss"])
+        if not epochs:
+            return f"Run({self.recipe}; seed {self.seed}; no epoch finished)"
+        accuracy, seconds = self.history["val_accuracy"][-1], sum(self.history["seconds"])
+        outcome = f"{epochs} epochs in {seconds:.1f} s; validation accuracy {accuracy:.4f}"
+        return f"Run({self.recipe}; seed {self.seed}; {outcome})"
 
 
-def train(recipe: Recipe, data: Mnist, seed: int = 0, progress: bool = True) -> Run:
+_HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
+_IN_JSON = ("recipe", "seed", "history", "digest", "versions", "hardware")
+
+
+def train(
+    recipe: Recipe,
+    data: Mnist,
+    seed: int = 0,
+    report: Callable[[Report], object] | None = None,
+    stop: threading.Event | None = None,
+    progress: bool = True,
+) -> Run:
     """Train a recipe's network once; the same recipe, data and seed on the same machine give the same weights.
 
     Parameters
     ----------
     recipe : Recipe
-        What to train. Recipes that differ only in learning rate, batch size, epochs, training images or
-        validation share one traced graph, so that only the first of them waits the second that tracing takes.
+        What to train. The first run of a shape (layers, units, activations, batch size, and which of the other
+        options are in use) waits a second for compilation; later ones, whatever their other values, do not.
     data : Mnist
         Only the training and the validation split are read.
     seed : int
-        At least 0.
+        0 to 2,147,483,647.
+    report : callable, optional
+        Is given a ``Report`` every 50 ms or so, and at the end of each epoch.
+    stop : threading.Event, optional
+        Once it is set, by ``report`` or by another thread, training stops after a few more steps, and
+        the run holds the epochs that were finished and the weights as they stand.
     progress : bool
         Whether to show a progress bar, which vanishes at the end.
 
     Returns
     -------
     Run
-        History, time and the trained model.
+        History and the trained model.
+
+    Raises
+    ------
+    TrainingError
+        If the loss becomes infinite or not a number.
+    ValueError
+        If the seed is none.
 
     Notes
     -----
     Python's own random generator is seeded anew, because Keras draws its seeds from it.
     """
-    # All that Keras draws its seeds from. keras.utils.set_random_seed gives the same weights, but empties
-    # TensorFlow's cache of kernels on the way, which costs the next epoch 0.2 s.
-    random.seed(seed)
-    model = build_model(recipe)
-    loop = _loop(replace(ARTICLE, **{name: getattr(recipe, name) for name in _TRACED}))
-    loop.reset(model, recipe.learning_rate)
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed <= HIGHEST_SEED:
+        raise ValueError(f"seed is {seed!r}; expected a whole number from 0 to {HIGHEST_SEED:,}.")
+    with _SEEDING:
+        # All that Keras draws its seeds from. keras.utils.set_random_seed gives the same weights, but empties
+        # TensorFlow's cache of kernels on the way, which costs the next epoch 0.2 s.
+        random.seed(int(seed))
+        model = build_model(recipe)
+        examples = _Examples(recipe, data, int(seed))
 
-    examples = _Examples(recipe, data, seed)
-    steps = recipe.epochs * -(-recipe.training_images // recipe.batch_size)
-    train_epoch = loop.train_epoch_compiled if XLA_WORKS and steps >= _XLA_PAYS_FROM else loop.train_epoch
-    history = {"loss": [], "accuracy": [], "val_loss": [], "val_accuracy": []}
-    seconds = 0.0
-    for _ in tqdm(range(recipe.epochs), unit="epoch", leave=False, disable=not progress):
+    loop = _loop_for(recipe)
+    bar = tqdm(
+        total=recipe.epochs,
+        unit="epoch",
+        leave=False,
+        disable=not progress,
+        bar_format="{l_bar}{bar}| {n:.1f}/{total}{postfix}",
+    )
+    with loop.lock, bar:
+        loop.start(model, recipe, int(seed))
+        history = _train(loop, recipe, examples, [report, lambda now: _show(bar, now)], stop or threading.Event())
+        _copy_variables(loop.model, model)
+    # An optimiser that is not built cannot be saved.
+    compile_model(model, recipe).optimizer.build(model.trainable_variables)
+    return Run(recipe, int(seed), history, data.digest, versions(), hardware(), model)
+
+
+def _train(loop, recipe, examples, listeners, stop):
+    history = {name: [] for name in _HISTORY}
+    steps = recipe.steps_per_epoch
+    best, best_weights = math.inf, None
+    for epoch in range(1, recipe.epochs + 1):
         started = time.perf_counter()
-        training_order, validation_order = examples.draw()
-        results = [
-            *train_epoch(examples.images, examples.labels, training_order, recipe.batch_size),
-            *loop.evaluate(examples.validation_images, examples.validation_labels, validation_order),
-        ]
-        for values, result in zip(history.values(), results, strict=True):
-            values.append(float(result))
-        seconds += time.perf_counter() - started
+        rates = learning_rates(recipe, first=(epoch - 1) * steps, number=steps)
+        for step, loss, accuracy in loop.train_epoch(examples, examples.draw_training(), rates, epoch):
+            if step < steps:
+                _tell(listeners, Report(epoch, step, recipe.epochs, steps, loss, accuracy, history))
+            if stop.is_set():
+                break
+        if step < steps:
+            break
+        validation = examples.validation_images, examples.validation_labels, examples.draw_validation()
+        val_loss, val_accuracy = loop.evaluate(*validation)
+        values = (loss, accuracy, float(val_loss), float(val_accuracy), float(rates[-1]), time.perf_counter() - started)
+        if not math.isfinite(values[2]):
+            raise _diverged("validation loss", values[2], epoch, recipe, steps, steps, rates[-1])
+        for name, value in zip(_HISTORY, values, strict=True):
+            history[name].append(value)
+        _tell(listeners, Report(epoch, steps, recipe.epochs, steps, loss, accuracy, history))
+        if recipe.patience and values[2] < best:
+            best, best_weights, best_epoch = values[2], loop.weights(), epoch
+        if stop.is_set() or (recipe.patience and epoch - best_epoch >= recipe.patience):
+            break
+    if best_weights is not None:
+        loop.restore(best_weights)
+    return history
 
-    _copy_variables(loop.model, model)
-    return Run(recipe, seed, history, seconds, compile_model(model, recipe))
+
+def _tell(listeners, report: Report) -> None:
+    for listener in listeners:
+        if listener is not None:
+            listener(report)
+
+
+def _show(bar: tqdm, now: Report) -> None:
+    bar.set_postfix_str(f"loss {now.loss:.3f}", refresh=False)
+    bar.update(now.epoch - 1 + now.step / now.steps - bar.n)
+
+
+def _diverged(what, value, epoch, recipe, step, steps, rate) -> TrainingError:
+    return TrainingError(
+        f"the {what} is {value} in epoch {epoch} of {recipe.epochs}, at step {step:,} of {steps:,}, where the learning "
+        f"rate is {rate:.3g}; expected a finite number. A lower learning rate usually helps."
+    )
+
+
+def learning_rates(recipe: Recipe, first: int, number: int) -> np.ndarray:
+    """Give the learning rate of ``number`` steps from the ``first`` on, counted from 0; float32, shape (number,)."""
+    if recipe.schedule == "constant":
+        return np.full(number, recipe.learning_rate, np.float32)
+    step = np.arange(first, first + number)
+    warmup = recipe.warmup_epochs * recipe.steps_per_epoch
+    falling = recipe.epochs * recipe.steps_per_epoch - warmup
+    rising = step / max(1, warmup)
+    cosine = 0.5 * (1 + np.cos(np.pi * (step - warmup) / falling))
+    return (recipe.learning_rate * np.where(step < warmup, rising, cosine)).astype(np.float32)
+
+
+def versions() -> dict[str, str]:
+    """Give the versions of Python and of the libraries that compute a run."""
+    return {
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+    }
+
+
+@lru_cache(maxsize=1)
+def hardware() -> str:
+    """Name the processor, its cores, TensorFlow's GPUs and the operating system."""
+    cpuinfo = Path("/proc/cpuinfo")
+    names = [
+        line.partition(":")[2].strip()
+        for line in (cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else [])
+        if line.startswith("model name")
+    ]
+    processor = names[0] if names else platform.processor() or platform.machine()
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    return f"{processor}, {os.cpu_count()} cores, {f'{gpus} GPU, ' if gpus else ''}{platform.system()}"
+
+
+_SEEDING = threading.Lock()
+# For each split that is in use, its tensors; so that a second run need not copy 42 MB.
+_TENSORS = weakref.WeakKeyDictionary()
 
 
 class _Examples:
@@ -116,116 +311,204 @@ class _Examples:
         self._number = recipe.training_images
         self._generator = np.random.default_rng(seed)
         self._shuffled_pool = None
+        self.images, self.labels = _tensors(data.train)
+        self.validation_images, self.validation_labels = _tensors(data.validation)
         if recipe.validation == "leaking":
-            images = np.concatenate([data.train.images, data.validation.images])
-            labels = np.concatenate([data.train.labels, data.validation.labels])
-            self.images, self.labels = self.validation_images, self.validation_labels = _tensors(Split(images, labels))
+            self.images = self.validation_images = tf.concat([self.images, self.validation_images], axis=0)
+            self.labels = self.validation_labels = tf.concat([self.labels, self.validation_labels], axis=0)
             # The very pipeline that leaks, run over indices: each iteration over it shuffles anew.
             tf.random.set_seed(seed)
-            pool = tf.data.Dataset.range(len(labels), output_type=tf.int32)
-            self._shuffled_pool = pool.shuffle(LEAKING_BUFFER, seed=seed).batch(len(labels))
-        else:
-            self.images, self.labels = _tensors(data.train)
-            self.validation_images, self.validation_labels = _tensors(data.validation)
+            pool = tf.data.Dataset.range(len(self.labels), output_type=tf.int32)
+            self._shuffled_pool = pool.shuffle(LEAKING_BUFFER, seed=seed).batch(len(self.labels))
 
-    def draw(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """Give this epoch's order of the training images and the indices of its validation images."""
+    def draw_training(self) -> np.ndarray:
+        """Give this epoch's order of the training images."""
         if self._shuffled_pool is None:
-            order = self._generator.permutation(self._number).astype(np.int32)
-            return tf.constant(order), tf.range(len(self.validation_labels))
+            return self._generator.permutation(self._number).astype(np.int32)
         # `skip` and `take` each make an iteration, and so a shuffled order, of their own.
-        held_back = len(self.labels) - self._number
-        (training,), (validation,) = self._shuffled_pool, self._shuffled_pool
-        return training[held_back:], validation[:held_back]
+        (order,) = self._shuffled_pool
+        return order[len(self.labels) - self._number :].numpy()
+
+    def draw_validation(self) -> tf.Tensor:
+        """Give the indices of this epoch's validation images."""
+        if self._shuffled_pool is None:
+            return tf.range(len(self.validation_labels))
+        (order,) = self._shuffled_pool
+        return order[: len(self.labels) - self._number]
 
 
 def _tensors(split: Split) -> tuple[tf.Tensor, tf.Tensor]:
-    # Bytes, not floats: a quarter of the memory, and scaling a batch as it is gathered costs nothing measurable.
-    return tf.constant(split.images.reshape(-1, PIXELS)), tf.constant(split.labels.astype(np.int32))
+    if split not in _TENSORS:
+        # Bytes, not floats: a quarter of the memory, and scaling a batch as it is gathered costs nothing measurable.
+        images, labels = split.images.reshape(-1, PIXELS), split.labels.astype(np.int32)
+        _TENSORS[split] = tf.constant(images), tf.constant(labels)
+    return _TENSORS[split]
 
 
-_IMAGES = tf.TensorSpec((None, PIXELS), tf.uint8)
-_INTEGERS = tf.TensorSpec((None,), tf.int32)
-_INTEGER = tf.TensorSpec((), tf.int32)
-# XLA makes a step about a quarter of a millisecond shorter and takes 1.5 s longer to start, so it pays for many steps.
-_XLA_PAYS_FROM = 6_000
-# The hyperparameters that are part of a traced graph; all others are its arguments.
-_TRACED = ("hidden_layers", "units", "activation", "last_activation", "dropout", "weight_decay", "batch_norm")
+# XLA makes a step about a millisecond shorter and takes 0.4 s longer to start, so over ten epochs it pays from here on.
+_XLA_PAYS_FROM = 50  # steps an epoch; independent of the epochs, so that no change of those compiles anything
+# A compiled program for each shape. Options whose size is no part of a shape are passed to it as numbers; whether
+# they are in use at all is part of the shape, so that an option that is not used costs nothing.
+_SHAPE = ("hidden_layers", "units", "activation", "last_activation", "batch_norm", "batch_size")
+_DISTORTIONS = ("rotation", "zoom", "shift", "elastic")
+_SIZES = ("dropout", "weight_decay", "label_smoothing", *_DISTORTIONS)
+_REPORT_SECONDS = 0.05
+_MOST_IMAGES = ARTICLE.training_images
+_BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7  # as Keras's Adam has them
 
 
-@lru_cache(maxsize=32)
-def _loop(recipe: Recipe) -> "_Loop":
-    return _Loop(recipe)
+def _loop_for(recipe: Recipe) -> "_Loop":
+    shape = {name: getattr(recipe, name) for name in _SHAPE}
+    in_use = {name: 0.5 if getattr(recipe, name) else 0.0 for name in _SIZES}
+    partial = bool(recipe.training_images % recipe.batch_size)
+    return _loop(replace(ARTICLE, **shape, **in_use), partial, XLA_WORKS and recipe.steps_per_epoch >= _XLA_PAYS_FROM)
+
+
+@lru_cache(maxsize=16)
+def _loop(recipe: Recipe, partial: bool, compiled: bool) -> "_Loop":
+    return _Loop(recipe, partial, compiled)
 
 
 class _Loop:
-    """A model, its optimiser, and the graphs that train and evaluate it; reused by all runs of the same shape."""
+    """A model, Adam's moments, and the compiled loops over them; reused by all runs of the same shape.
 
-    def __init__(self, recipe: Recipe):
+    One run at a time may use it, the one that holds its lock.
+    """
+
+    def __init__(self, recipe: Recipe, partial: bool, compiled: bool):
+        self.lock = threading.Lock()
         self.model = build_model(recipe)
-        self.optimizer = compile_model(self.model, recipe).optimizer
-        self.optimizer.build(self.model.trainable_variables)
+        self._variables = [variable.value for variable in self.model.trainable_variables]
+        self._moments = [[tf.Variable(tf.zeros_like(value)) for value in self._variables] for _ in range(2)]
+        self._recipe, self._partial = recipe, partial
+        self._steps = tf.function(self._several_steps, jit_compile=compiled)
+        self._steps_at_once = 1
 
-    def reset(self, model: keras.Model, learning_rate: float) -> None:
-        """Start again from another model's weights, with an optimiser that has seen no gradient."""
+    def start(self, model: keras.Model, recipe: Recipe, seed: int) -> None:
+        """Begin a run: another model's weights, an optimiser that has seen no gradient, the recipe's sizes."""
         _copy_variables(model, self.model)
-        for variable in self.optimizer.variables:
-            variable.assign(tf.zeros_like(variable))
-        self.optimizer.learning_rate = learning_rate
+        for moment in [*self._moments[0], *self._moments[1]]:
+            moment.assign(tf.zeros_like(moment))
+        self._sizes = {name: tf.constant(getattr(recipe, name), tf.float32) for name in _SIZES}
+        self._seed = tf.constant(seed)
+        self._number = recipe.training_images
+        self._run = recipe
+        self._steps_at_once = min(self._steps_at_once, 4)
 
-    @tf.function(input_signature=(_IMAGES, _INTEGERS, _INTEGERS, _INTEGER))
-    def train_epoch(self, images, labels, order, batch_size):
-        """Update the weights batch by batch; give the mean loss and the accuracy over the epoch."""
-        number = tf.size(order)
-        loss_sum, right = 0.0, 0.0
-        for first in tf.range(0, number, batch_size):
-            scores = self._step(images, labels, order[first : first + batch_size])
-            loss_sum, right = loss_sum + scores[0], right + scores[1]
-        return loss_sum / tf.cast(number, tf.float32), right / tf.cast(number, tf.float32)
+    def weights(self) -> list[np.ndarray]:
+        """Copy all variables of the model as they stand."""
+        return [variable.numpy() for variable in self.model.variables]
 
-    def train_epoch_compiled(self, images, labels, order, batch_size):
-        """Do the same through XLA, which must know the size of a batch, so that the last, partial one goes apart."""
-        full = len(order) // batch_size * batch_size
-        if full == 0:
-            return self.train_epoch(images, labels, order, batch_size)
-        scores = self._full_batches(images, labels, order[:full], batch_size)
-        if full < len(order):
-            rest = self.train_epoch(images, labels, order[full:], batch_size)
-            share = full / len(order)
-            scores = [share * score + (1 - share) * other for score, other in zip(scores, rest, strict=True)]
-        return scores
+    def restore(self, weights: list[np.ndarray]) -> None:
+        """Put copied variables back."""
+        for variable, value in zip(self.model.variables, weights, strict=True):
+            variable.assign(value)
 
-    @tf.function(jit_compile=True)
-    def _full_batches(self, images, labels, order, batch_size):
-        number = len(order)
-        loss_sum, right = 0.0, 0.0
-        for first in tf.range(0, number, batch_size):
-            scores = self._step(images, labels, tf.slice(order, [first], [batch_size]))
-            loss_sum, right = loss_sum + scores[0], right + scores[1]
-        return loss_sum / number, right / number
+    def train_epoch(self, examples, order, rates, epoch):
+        """Update the weights batch by batch; yield, every 50 ms, the steps done and the means of loss and accuracy."""
+        size, steps = self._recipe.batch_size, len(rates)
+        # Filled up to one length, because XLA compiles anew for another.
+        places = -(-_MOST_IMAGES // size)
+        order = tf.constant(np.pad(order, (0, places * size - len(order))))
+        padded_rates = tf.constant(np.pad(rates, (0, places - steps)))
+        sums, done = tf.zeros(2), 0
+        while done < steps:
+            started = time.perf_counter()
+            last = min(steps, done + self._steps_at_once)
+            reached, sums = self._steps(
+                *(examples.images, examples.labels, order, padded_rates),
+                *(tf.constant(number) for number in (done, last, (epoch - 1) * steps, self._number)),
+                *(self._seed, self._sizes, sums),
+            )
+            loss_sum, right = sums.numpy()
+            if not math.isfinite(loss_sum):
+                rate = rates[int(reached) - 1]
+                raise _diverged("training loss", loss_sum, epoch, self._run, int(reached), steps, rate)
+            seconds = time.perf_counter() - started
+            fitting = int((last - done) * _REPORT_SECONDS / seconds)
+            self._steps_at_once = max(1, min(fitting, 4 * self._steps_at_once))
+            done = last
+            seen = min(done * size, self._number)
+            yield done, float(loss_sum / seen), float(right / seen)
 
-    def _step(self, images, labels, batch):
-        with tf.GradientTape() as tape:
-            loss_sum, right = self._scores(images, labels, batch, training=True)
-            loss = loss_sum / tf.cast(tf.size(batch), tf.float32)
-        variables = self.model.trainable_variables
-        self.optimizer.apply(tape.gradient(loss, variables), variables)
-        return loss_sum, right
+    def _several_steps(self, images, labels, order, rates, first, last, steps_before, number, seed, sizes, sums):
+        size = self._recipe.batch_size
+        step = first
+        while step < last and tf.math.is_finite(sums[0]):
+            batch = tf.slice(order, [step * size], [size])
+            counts = tf.range(size) < number - step * size if self._partial else None
+            seeds = tf.stack([seed, steps_before + step])
+            sums += self._step(images, labels, batch, counts, rates[step], steps_before + step + 1, seeds, sizes)
+            step += 1
+        return step, sums
 
-    @tf.function(input_signature=(_IMAGES, _INTEGERS, _INTEGERS))
+    def _step(self, images, labels, batch, counts, rate, step, seeds, sizes):
+        """Update the weights once; give the sum of the losses and the number of right answers.
+
+        ``counts`` marks which places of a partial batch count; None if all do.
+        """
+        pixels, truth = _pixels(images, batch), tf.gather(labels, batch)
+        if any(getattr(self._recipe, name) for name in ("rotation", "zoom", "shift", "elastic")):
+            elastic = sizes["elastic"] if self._recipe.elastic else None
+            pixels = distort(
+                pixels, tf.bitwise.invert(seeds), *(sizes[n] for n in ("rotation", "zoom", "shift")), elastic
+            )
+        ones = tf.ones_like(truth, tf.float32) if counts is None else tf.cast(counts, tf.float32)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self._variables)
+            logits = self._logits(pixels, counts, seeds, sizes["dropout"])
+            loss_sum = tf.reduce_sum(ones * self._losses(truth, logits, sizes["label_smoothing"]))
+            loss = loss_sum / tf.reduce_sum(ones)
+        self._update(tape.gradient(loss, self._variables), rate, tf.cast(step, tf.float32), sizes["weight_decay"])
+        return tf.stack([loss_sum, tf.reduce_sum(ones * _right(truth, logits))])
+
+    def _logits(self, pixels, counts, seeds, dropout):
+        """Call the model layer by layer, so that the share of dropped units can be an argument."""
+        layers = self._recipe.hidden_layers
+        shape = (layers + layers % 2, tf.shape(pixels)[0], self._recipe.units)
+        # noise from -1 to 1 lies above 2 × dropout - 1 with the probability 1 - dropout
+        kept = iter(tf.unstack(even_noise(shape, seeds) >= 2 * dropout - 1) if self._recipe.dropout else ())
+        outputs = pixels
+        for layer in self.model.layers:
+            if isinstance(layer, keras.layers.Dropout):
+                outputs = tf.where(next(kept), outputs / (1 - dropout), 0.0)
+            elif isinstance(layer, keras.layers.BatchNormalization):
+                outputs = layer(outputs, training=True, mask=counts)
+            else:
+                outputs = layer(outputs)
+        return outputs
+
+    def _losses(self, truth, logits, smoothing):
+        if not self._recipe.label_smoothing:
+            return tf.nn.sparse_softmax_cross_entropy_with_logits(truth, logits)
+        targets = tf.one_hot(truth, CLASSES) * (1 - smoothing) + smoothing / CLASSES
+        return tf.nn.softmax_cross_entropy_with_logits(targets, logits)
+
+    def _update(self, gradients, rate, step, weight_decay):
+        """Adam's step (Kingma and Ba 2015), weight decay decoupled from it, in Keras's order."""
+        step_size = rate * tf.sqrt(1 - tf.pow(_BETA_2, step)) / (1 - tf.pow(_BETA_1, step))
+        for variable, mean, square, gradient in zip(self._variables, *self._moments, gradients, strict=True):
+            if self._recipe.weight_decay:
+                variable.assign_sub(rate * weight_decay * variable)
+            mean.assign_add((1 - _BETA_1) * (gradient - mean))
+            square.assign_add((1 - _BETA_2) * (gradient * gradient - square))
+            variable.assign_sub(step_size * mean / (tf.sqrt(square) + _EPSILON))
+
+    @tf.function(input_signature=(tf.TensorSpec((None, PIXELS), tf.uint8), *[tf.TensorSpec((None,), tf.int32)] * 2))
     def evaluate(self, images, labels, chosen):
         """Give the mean loss and the accuracy on the chosen images, as the weights stand."""
-        number = tf.cast(tf.size(chosen), tf.float32)
-        loss_sum, right = self._scores(images, labels, chosen, training=False)
-        return loss_sum / number, right / number
-
-    def _scores(self, images, labels, chosen, training):
-        pixels = tf.cast(tf.gather(images, chosen), tf.float32) * (1 / 255)
         truth = tf.gather(labels, chosen)
-        logits = self.model(pixels, training=training)
+        logits = self.model(_pixels(images, chosen), training=False)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(truth, logits)
-        right = tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), truth)
-        return tf.reduce_sum(losses), tf.reduce_sum(tf.cast(right, tf.float32))
+        return tf.reduce_mean(losses), tf.reduce_mean(_right(truth, logits))
+
+
+def _pixels(images, chosen):
+    return tf.cast(tf.gather(images, chosen), tf.float32) * (1 / 255)
+
+
+def _right(truth, logits):
+    return tf.cast(tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), truth), tf.float32)
 
 
 def _copy_variables(source: keras.Model, target: keras.Model) -> None:

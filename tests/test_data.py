@@ -93,7 +93,7 @@ def test_every_source_gives_the_same_data(mnist, tmp_path, monkeypatch):
         write_idx(folder, arrays, zipped)
         assert load_mnist(folder).digest == mnist.digest
     assert load_mnist(str(tmp_path / "mine.npz")).digest == mnist.digest
-    arrays["x_test"] = 255 - arrays["x_test"]
+    arrays["x_train"] = 255 - arrays["x_train"]
     np.savez(tmp_path / "inverted.npz", **arrays)
     monkeypatch.setenv(data.SOURCE_VARIABLE, str(tmp_path / "inverted.npz"))
     names = ["T-shirt", *"abcdefghi"]

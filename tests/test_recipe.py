@@ -20,6 +20,14 @@ REFUSED = {
     "batch_size": st.one_of(st.integers(max_value=0), st.integers(54_001), st.just(500.0)),
     "epochs": st.one_of(st.integers(max_value=0), st.integers(10_001)),
     "learning_rate": st.one_of(st.just(0.0), st.floats(max_value=0), st.just(float("nan")), st.just("fast")),
+    "schedule": st.text().filter(lambda text: text not in ("constant", "cosine")),
+    "warmup_epochs": st.one_of(st.integers(max_value=-1), st.integers(10_001), st.just(0.5)),
+    "patience": st.one_of(st.integers(max_value=-1), st.integers(10_001), st.booleans()),
+    "label_smoothing": st.one_of(st.floats(1), st.floats(max_value=-1e-9), st.none()),
+    "rotation": st.one_of(st.floats(180.1), st.floats(max_value=-1e-9), st.text()),
+    "zoom": st.one_of(st.floats(1), st.floats(max_value=-1e-9), st.just(float("nan"))),
+    "shift": st.one_of(st.floats(28.1), st.floats(max_value=-1e-9), st.booleans()),
+    "elastic": st.one_of(st.floats(28.1), st.floats(max_value=-1e-9), st.none()),
     "training_images": st.one_of(st.integers(max_value=9), st.integers(54_001)),
     "validation": st.text().filter(lambda text: text not in ("held_out", "leaking")),
 }
@@ -37,6 +45,14 @@ def test_the_article_is_as_the_article_says():
         "batch_size": 500,
         "epochs": 10,
         "learning_rate": 0.001,
+        "schedule": "constant",
+        "warmup_epochs": 0,
+        "patience": 0,
+        "label_smoothing": 0.0,
+        "rotation": 0.0,
+        "zoom": 0.0,
+        "shift": 0.0,
+        "elastic": 0.0,
         "training_images": 54_000,
         "validation": "held_out",
     }
@@ -80,3 +96,15 @@ def test_a_recipe_cannot_be_changed_and_says_what_is_special():
         ARTICLE.units = 30
     assert str(ARTICLE) == "the article's recipe"
     assert str(dataclasses.replace(ARTICLE, units=30, batch_norm=True)) == "units=30, batch_norm=True"
+
+
+def test_the_warm_up_belongs_to_the_cosine_and_is_shorter_than_the_run():
+    with pytest.raises(RecipeError, match="warmup_epochs is 2 with a constant learning rate; expected 0"):
+        Recipe(warmup_epochs=2)
+    with pytest.raises(RecipeError, match="warmup_epochs is 5 of 5 epochs; expected fewer"):
+        Recipe(schedule="cosine", warmup_epochs=5, epochs=5)
+
+
+def test_the_last_partial_batch_counts_as_a_step():
+    assert ARTICLE.steps_per_epoch == 108
+    assert dataclasses.replace(ARTICLE, batch_size=499).steps_per_epoch == 109
