@@ -54,28 +54,27 @@ def by_keras(recipe, data, seed):
     return model
 
 
-def assert_same_weights(ours, theirs, tolerance=2e-4):
+def assert_same_weights(ours, theirs, tolerance):
     for our, their in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_allclose(our, their, atol=tolerance)
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "XLA"])
 @pytest.mark.parametrize("name", VARIANTS)
-def test_same_weights_as_train_on_batch(mnist, monkeypatch, name, compiled):
+def test_same_weights_as_train_on_batch_after_200_steps(mnist, monkeypatch, name, compiled):
+    """With steps so small that rounding cannot grow: a ReLU that flips early leads two equal programs far apart."""
     monkeypatch.setattr(training, "_XLA_PAYS_FROM", 0 if compiled else 10**9)
     recipe = VARIANTS[name]
-    assert_same_weights(train(recipe, mnist, 4, progress=False).model, by_keras(recipe, mnist, 4))
+    epochs = 7 * recipe.epochs
+    assert epochs * recipe.steps_per_epoch >= 200
+    recipe = replace(recipe, epochs=epochs, learning_rate=1e-7, weight_decay=200 * recipe.weight_decay)
+    # Each weight moves by up to 200 × 1e-7.
+    assert_same_weights(train(recipe, mnist, 4, progress=False).model, by_keras(recipe, mnist, 4), tolerance=4e-7)
 
 
-@pytest.mark.parametrize("name", VARIANTS)
-def test_same_weights_as_train_on_batch_after_200_steps(mnist, name):
-    """With steps so small that rounding cannot grow: a ReLU that flips early leads two equal programs far apart."""
-    recipe = VARIANTS[name]
-    steps = 7 * recipe.epochs * recipe.steps_per_epoch
-    assert steps >= 200
-    recipe = replace(recipe, epochs=7 * recipe.epochs, learning_rate=1e-6, weight_decay=20 * recipe.weight_decay)
-    # Each weight moves by up to 200 × 1e-6.
-    assert_same_weights(train(recipe, mnist, 4, progress=False).model, by_keras(recipe, mnist, 4), tolerance=4e-6)
+def test_same_weights_as_train_on_batch_with_large_steps(mnist):
+    recipe = VARIANTS["sigmoid and tanh"]  # which have no kinks
+    assert_same_weights(train(recipe, mnist, 4, progress=False).model, by_keras(recipe, mnist, 4), tolerance=1e-4)
 
 
 @pytest.mark.parametrize(

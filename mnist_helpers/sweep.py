@@ -1,0 +1,302 @@
+"""Many recipes and seeds in parallel, each trained once and kept in a folder of runs.
+
+``joblib`` spreads the runs over processes: over the cores of this machine by default, or over a Dask cluster inside of
+``joblib.parallel_config("dask")``. This module does not import TensorFlow by itself, so that a worker process
+can still decide how many threads TensorFlow gets. Floor 4 of the package.
+"""
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, fields
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import joblib
+import numpy as np
+import pandas as pd
+import psutil
+from joblib.externals.loky.process_executor import BrokenProcessPool
+from joblib.parallel import get_active_backend
+from tqdm import tqdm
+
+from mnist_helpers.data import Mnist, Split
+from mnist_helpers.recipe import Recipe
+
+if TYPE_CHECKING:
+    from mnist_helpers.training import Run
+
+STORE_VARIABLE = "MNIST_HELPERS_RUNS"
+# What a worker process takes at the article's size is 0.8 GB, most of it TensorFlow; the rest is room for larger ones.
+WORKER_MEMORY = 1.5e9
+_TRAINING_CODE = ("data", "recipe", "model", "augment", "training")
+_LIBRARIES = ("tensorflow", "keras", "numpy")
+
+
+class SweepError(RuntimeError):
+    """A sweep could not start or go on; the message says what is kept and what to do."""
+
+
+def sweep(
+    recipes: Mapping[str, Recipe] | Iterable[Recipe],
+    seeds: Iterable[int],
+    data: Mnist,
+    store: str | os.PathLike | None = None,
+    workers: int | None = None,
+    models: bool = False,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Train every recipe from every seed, unless the store has the run already, and give all results as a table.
+
+    A sweep that was interrupted, even killed, goes on where it was when it is called again: what was finished is kept.
+    Several sweeps may use one store at the same time.
+
+    Parameters
+    ----------
+    recipes : mapping of str to Recipe, or iterable of Recipe
+        With a mapping the table has a column ``name``.
+    seeds : iterable of int
+        Each from 0 to 2,147,483,647, all different.
+    data : Mnist
+        Training and validation set.
+    store : path, optional
+        Folder of the runs, made if there is none. By default the path in the environment variable
+        ``MNIST_HELPERS_RUNS``, and without one ``runs`` in the working folder.
+    workers : int, optional
+        Number of processes, each with one TensorFlow thread. By default one a core, or fewer where the free memory
+        would not do for so many. On a Dask cluster the cluster decides.
+    models : bool
+        Whether to keep the trained models too, for ``load_run``.
+    progress : bool
+        Whether to show a progress bar, with the time left.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each run and epoch: every hyperparameter, ``seed``, ``epoch``, the columns of ``Run.history``,
+        ``best_epoch``, ``error`` and ``key``, the run's name in the store. A run that failed has one row, with epoch 0
+        and the reason in ``error``.
+
+    Raises
+    ------
+    SweepError
+        If an argument is of no use, or a worker process was killed.
+
+    Notes
+    -----
+    A run whose loss diverged is not tried again; a run that failed for another reason is.
+    """
+    named = _named(recipes)
+    seeds = _checked_seeds(seeds)
+    folder = _folder(store)
+    wanted = [(recipe, seed) for recipe in named.values() for seed in seeds]
+    keys = {(recipe, seed): run_key(recipe, seed, data) for recipe, seed in wanted}
+    missing = [key for key in dict.fromkeys(keys.values()) if _read(folder, key, models, again=True) is None]
+    by_key = {key: job for job, key in keys.items()}
+
+    results = _in_parallel({key: by_key[key] for key in missing}, data, folder, workers, models)
+    for key, text, model in tqdm(
+        results, total=len(missing), unit="run", leave=False, disable=not (progress and missing)
+    ):
+        _write(folder, key, text, model)
+
+    rows = []
+    for name, recipe in named.items():
+        for seed in seeds:
+            outcome = _read(folder, keys[recipe, seed], models)
+            rows += _rows({"name": name} if isinstance(recipes, Mapping) else {}, outcome, keys[recipe, seed])
+    return pd.DataFrame(rows)
+
+
+def load_run(
+    recipe: Recipe, seed: int, data: Mnist, store: str | os.PathLike | None = None, model: bool = True
+) -> "Run":
+    """Load one run of an earlier ``sweep``, with its model if that sweep kept the models.
+
+    Parameters
+    ----------
+    recipe, seed, data, store
+        As they were given to ``sweep``.
+    model : bool
+        Whether the model is wanted.
+
+    Raises
+    ------
+    SweepError
+        If the store does not hold this run, or not its model; the message says what to call.
+    """
+    from mnist_helpers.training import Run, keras
+
+    folder, key = _folder(store), run_key(recipe, seed, data)
+    outcome = _read(folder, key, model)
+    if not isinstance(outcome, Run):
+        reason = "does not hold" if outcome is None else f"holds, as a failure ({outcome['error']}),"
+        wish = " with its model" if model else ""
+        raise SweepError(
+            f"{folder}: this store {reason} the run of {recipe} with seed {seed}{wish}; "
+            f"expected a finished run. Call sweep with this recipe and seed{' and models=True' if model else ''} first."
+        )
+    return Run.from_json(outcome.to_json(), keras.saving.load_model(folder / f"{key}.keras") if model else None)
+
+
+def run_key(recipe: Recipe, seed: int, data: Mnist) -> str:
+    """Name a run by all that its result depends on: recipe, seed, data, training code and libraries; 24 hex digits."""
+    content = json.dumps([asdict(recipe), int(seed), data.digest, code_version()], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:24]
+
+
+@cache
+def code_version() -> str:
+    """Give the SHA-256 of the modules that decide a run's result, and of the versions of the libraries they use."""
+    digest = hashlib.sha256()
+    for module in _TRAINING_CODE:
+        digest.update((Path(__file__).with_name(f"{module}.py")).read_text(encoding="utf-8").encode())
+    digest.update(" ".join(version(library) for library in _LIBRARIES).encode())
+    return digest.hexdigest()
+
+
+def _named(recipes) -> dict[str, Recipe]:
+    named = dict(recipes) if isinstance(recipes, Mapping) else dict(enumerate(recipes))
+    wrong = [recipe for recipe in named.values() if not isinstance(recipe, Recipe)]
+    if wrong or not named:
+        raise SweepError(
+            f"recipes holds {wrong[0]!r}; expected recipes." if wrong else "recipes is empty; expected one."
+        )
+    return named
+
+
+def _checked_seeds(seeds) -> list[int]:
+    seeds = list(seeds)
+    whole = all(isinstance(seed, (int, np.integer)) and not isinstance(seed, bool) for seed in seeds)
+    if not seeds or not whole or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**31 for seed in seeds):
+        raise SweepError(f"seeds is {seeds!r}; expected different whole numbers from 0 to {2**31 - 1:,}, at least one.")
+    return [int(seed) for seed in seeds]
+
+
+def _folder(store) -> Path:
+    folder = Path(store or os.environ.get(STORE_VARIABLE) or "runs").expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SweepError(f"{folder}: cannot be used as a store of runs ({error}); expected a folder.") from error
+    return folder
+
+
+def _in_parallel(jobs, data, folder, workers, models) -> Iterator[tuple[str, str, bytes | None]]:
+    """Run the jobs and yield key, JSON and model of each as soon as it is finished."""
+    if not jobs:
+        return
+    arrays = (data.train.images, data.train.labels, data.validation.images, data.validation.labels)
+    backend, _ = get_active_backend()
+    on_dask = type(backend).__name__ == "DaskDistributedBackend"
+    # One copy on every worker: joblib by itself sends one copy to one of them, and it would be lost with that worker.
+    config = joblib.parallel_config("dask", client=backend.client, scatter=arrays) if on_dask else nullcontext()
+    number = -1 if on_dask else min(len(jobs), workers or _as_many_as_fit())
+    tasks = (
+        joblib.delayed(_run)(key, recipe, seed, *arrays, models)
+        for key, (recipe, seed) in jobs.items()
+        # Asked again when its turn comes: another sweep may have done it in the meantime.
+        if _read(folder, key, models, again=True) is None
+    )
+    with config:
+        pool = joblib.Parallel(number, return_as="generator_unordered", batch_size=1)
+        try:
+            yield from pool(tasks)
+        except BrokenProcessPool as error:
+            raise SweepError(
+                "a worker process was killed, most often because the memory was full; all finished runs are in "
+                f"{folder}. Make the same call again to go on, with fewer workers than {number} if it was the memory."
+            ) from error
+
+
+def _as_many_as_fit() -> int:
+    return max(1, min(joblib.cpu_count(), int(psutil.virtual_memory().available / WORKER_MEMORY)))
+
+
+_data: dict[bytes, Mnist] = {}
+
+
+def _run(key, recipe, seed, images, labels, validation_images, validation_labels, models):
+    """Train once, in a worker process; an error becomes part of the result."""
+    if "tensorflow" not in sys.modules:
+        os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+    from mnist_helpers.training import TrainingError, train
+
+    try:
+        data = Mnist(Split(images, labels), Split(validation_images, validation_labels), None, ())
+        # Kept, so that the next run finds its tensors.
+        data = _data.setdefault(data.digest, data)
+        run = train(recipe, data, seed, progress=False)
+    except Exception as error:
+        failure = {"error": f"{type(error).__name__}: {error}", "again": not isinstance(error, TrainingError)}
+        return key, json.dumps(failure | {"recipe": asdict(recipe), "seed": seed}, indent=1), None
+    return key, run.to_json(), _saved(run.model) if models else None
+
+
+def _saved(model) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        model.save(path)
+        return path.read_bytes()
+
+
+def _write(folder: Path, key: str, text: str, model: bytes | None) -> None:
+    # The JSON file last: it says that the run is complete.
+    if model is not None:
+        _write_atomically(folder / f"{key}.keras", model)
+    _write_atomically(folder / f"{key}.json", text.encode())
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as file:
+        file.write(content)
+    try:
+        Path(file.name).replace(path)
+    except PermissionError:  # on Windows, while another process reads the same run
+        Path(file.name).unlink()
+        if not path.exists():
+            raise
+
+
+def _read(folder: Path, key: str, models: bool, again: bool = False) -> "Run | dict | None":
+    """Give a run, or what is known of its failure, or None if there is nothing (or a failure worth another try)."""
+    path = folder / f"{key}.json"
+    if not path.exists():
+        return None
+    from mnist_helpers.training import Run
+
+    text = path.read_bytes().decode("utf-8", errors="replace")
+    try:
+        values = json.loads(text)
+        if isinstance(values, dict) and {"error", "again", "recipe", "seed"} <= set(values):
+            return None if again and values["again"] else values
+        run = Run.from_json(text)
+    except ValueError as error:
+        damaged = path.with_suffix(".damaged")
+        path.replace(damaged)
+        warnings.warn(f"{path}: {error} It is set aside as {damaged.name}, and its run done again.", stacklevel=4)
+        return None
+    return None if models and not path.with_suffix(".keras").exists() else run
+
+
+def _rows(first: dict, outcome, key: str) -> list[dict]:
+    if isinstance(outcome, dict):
+        return [
+            first | outcome["recipe"] | {"seed": outcome["seed"], "epoch": 0, "error": outcome["error"], "key": key}
+        ]
+    history = outcome.history
+    return [
+        first
+        | {field.name: getattr(outcome.recipe, field.name) for field in fields(Recipe)}
+        | {"seed": outcome.seed, "epoch": epoch}
+        | {name: values[epoch - 1] for name, values in history.items()}
+        | {"best_epoch": outcome.best_epoch, "error": None, "key": key}
+        for epoch in range(1, len(history["loss"]) + 1)
+    ]
