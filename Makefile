@@ -6,7 +6,7 @@ BIN := .venv/bin
 SITE := book/_build/html/index.html
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab test format requirements mark clean
+.PHONY: help book serve lab test bench format requirements mark clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
@@ -35,13 +35,17 @@ test: .venv/installed ## check everything: style, helpers, every notebook, and t
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest
 
+bench: .venv/installed ## measure the speed, against PyTorch and JAX too, and write the page of results (20 minutes)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --group bench
+	$(BIN)/python tests/benchmarks/run.py
+
 format: .venv/installed ## put code and notebooks in order before a commit
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/nbstripout notebooks/*.ipynb
 
 requirements: .venv/installed ## compile requirements.txt anew from pyproject.toml
-	echo '-e .[book,test]' | $(BIN)/uv pip compile - --universal --python-version 3.11 --no-annotate --quiet \
+	echo '-e .[book,dask,test]' | $(BIN)/uv pip compile - --universal --python-version 3.11 --no-annotate --quiet \
 		--custom-compile-command 'make requirements' --output-file requirements.txt
 
 mark: .venv/installed ## draw the mark and the chapter digits anew

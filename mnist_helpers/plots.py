@@ -291,7 +291,7 @@ def heat_table(
     rows, columns = values.shape
     figure, axis = plt.subplots(figsize=(WIDTH, 0.7 + min(0.45, 4.4 / rows) * rows))
     axis.imshow(values, cmap=INK_ON_PAPER, aspect="auto")
-    middle = (values.min() + values.max()) / 2.2
+    middle = values.min() + 0.45 * (values.max() - values.min())
     size = 9.5 if columns < 8 else 8
     for (row, column), level in np.ndenumerate(values):
         colour = PAPER if level > middle else INK

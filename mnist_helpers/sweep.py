@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mnist_helpers.training import Run
 
 STORE_VARIABLE = "MNIST_HELPERS_RUNS"
-# What a worker process takes at the article's size is 0.8 GB, most of it TensorFlow; the rest is room for larger ones.
+# What a worker process takes at the article's size is 1.0 to 1.3 GB, most of it TensorFlow.
 WORKER_MEMORY = 1.5e9
 _TRAINING_CODE = ("data", "recipe", "model", "augment", "training")
 _LIBRARIES = ("tensorflow", "keras", "numpy")
@@ -82,7 +82,7 @@ def sweep(
     pandas.DataFrame
         One row for each run and epoch: every hyperparameter, ``seed``, ``epoch``, the columns of ``Run.history``,
         ``best_epoch``, ``error`` and ``key``, the run's name in the store. A run that failed has one row, with epoch 0
-        and the reason in ``error``.
+        and the reason in ``error``, which is empty for the others.
 
     Raises
     ------
@@ -113,6 +113,23 @@ def sweep(
             outcome = _read(folder, keys[recipe, seed], models)
             rows += _rows({"name": name} if isinstance(recipes, Mapping) else {}, outcome, keys[recipe, seed])
     return pd.DataFrame(rows)
+
+
+def trained_runs(
+    recipes: Mapping[str, Recipe],
+    seeds: Iterable[int],
+    data: Mnist,
+    store: str | os.PathLike | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+) -> "dict[str, list[Run]]":
+    """Sweep, keep the models, and give for each name its runs with their models, one a seed.
+
+    Parameters and errors are those of ``sweep``; a run that failed raises ``SweepError`` too.
+    """
+    seeds = list(seeds)
+    sweep(recipes, seeds, data, store, workers, models=True, progress=progress)
+    return {name: [load_run(recipe, seed, data, store) for seed in seeds] for name, recipe in recipes.items()}
 
 
 def load_run(
@@ -205,7 +222,9 @@ def _in_parallel(jobs, data, folder, workers, models) -> Iterator[tuple[str, str
         # Asked again when its turn comes: another sweep may have done it in the meantime.
         if _read(folder, key, models, again=True) is None
     )
-    with config:
+    with config, warnings.catch_warnings():
+        # TensorFlow never gives back all of a compiled loop, so joblib starts a worker anew after some dozen shapes.
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given to the executor")
         pool = joblib.Parallel(number, return_as="generator_unordered", batch_size=1)
         try:
             yield from pool(tasks)
@@ -297,6 +316,6 @@ def _rows(first: dict, outcome, key: str) -> list[dict]:
         | {field.name: getattr(outcome.recipe, field.name) for field in fields(Recipe)}
         | {"seed": outcome.seed, "epoch": epoch}
         | {name: values[epoch - 1] for name, values in history.items()}
-        | {"best_epoch": outcome.best_epoch, "error": None, "key": key}
+        | {"best_epoch": outcome.best_epoch, "error": "", "key": key}
         for epoch in range(1, len(history["loss"]) + 1)
     ]

@@ -1,5 +1,8 @@
 """What several tests share: the real data set, loaded once, and property-based tests that draw the same each time."""
 
+import os
+import tempfile
+
 import pytest
 from hypothesis import settings
 
@@ -7,6 +10,10 @@ from mnist_helpers.data import Mnist, load_mnist
 
 settings.register_profile("the same each time", derandomize=True, deadline=None)
 settings.load_profile("the same each time")
+
+# The chapters run twice, on their own and in the site; the second time they find their training runs. Starting empty.
+_runs = tempfile.TemporaryDirectory()
+os.environ["MNIST_HELPERS_RUNS"] = _runs.name
 
 
 @pytest.fixture(scope="session")

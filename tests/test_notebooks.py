@@ -23,10 +23,10 @@ def prose(path):
     return "\n\n".join(cell.source for cell in cells(path, "markdown"))
 
 
-def test_there_are_five_chapters_in_the_order_of_the_contents():
+def test_there_are_six_chapters_in_the_order_of_the_contents():
     contents = (ROOT / "book" / "_toc.yml").read_text(encoding="utf-8")
     assert re.findall(r"notebooks/(\w+)", contents) == [path.stem for path in CHAPTERS]
-    assert len(CHAPTERS) == 5
+    assert len(CHAPTERS) == 6
 
 
 @chapters

@@ -68,6 +68,8 @@ def set_cache_path(app, config) -> None:
     caches = Path(app.outdir).parent / ".jupyter_cache"
     current = caches / digest.hexdigest()[:16]
     config.nb_execution_cache_path = str(current)
+    # Training runs are kept under names of their own, which change with the code; no other run is mixed in.
+    os.environ.setdefault("MNIST_HELPERS_RUNS", str(caches.parent / ".runs"))
     for stale in caches.glob("*"):
         if stale != current:
             shutil.rmtree(stale)
