@@ -381,7 +381,9 @@ class _Loop:
         self._variables = [variable.value for variable in self.model.trainable_variables]
         self._moments = [[tf.Variable(tf.zeros_like(value)) for value in self._variables] for _ in range(2)]
         self._recipe, self._partial = recipe, partial
+        # One function a loop, because TensorFlow warns of a function that is traced for many of them.
         self._steps = tf.function(self._several_steps, jit_compile=compiled)
+        self.evaluate = tf.function(self._evaluate, reduce_retracing=True)
         self._steps_at_once = 1
 
     def start(self, model: keras.Model, recipe: Recipe, seed: int) -> None:
@@ -494,8 +496,7 @@ class _Loop:
             square.assign_add((1 - _BETA_2) * (gradient * gradient - square))
             variable.assign_sub(step_size * mean / (tf.sqrt(square) + _EPSILON))
 
-    @tf.function(input_signature=(tf.TensorSpec((None, PIXELS), tf.uint8), *[tf.TensorSpec((None,), tf.int32)] * 2))
-    def evaluate(self, images, labels, chosen):
+    def _evaluate(self, images, labels, chosen):
         """Give the mean loss and the accuracy on the chosen images, as the weights stand."""
         truth = tf.gather(labels, chosen)
         logits = self.model(_pixels(images, chosen), training=False)

@@ -68,8 +68,8 @@ def test_same_weights_as_train_on_batch_after_200_steps(mnist, monkeypatch, name
     epochs = 7 * recipe.epochs
     assert epochs * recipe.steps_per_epoch >= 200
     recipe = replace(recipe, epochs=epochs, learning_rate=1e-7, weight_decay=200 * recipe.weight_decay)
-    # Each weight moves by up to 200 × 1e-7.
-    assert_same_weights(train(recipe, mnist, 4, progress=False).model, by_keras(recipe, mnist, 4), tolerance=4e-7)
+    # Each weight moves by up to 200 × 1e-7, a bias before batch normalisation by rounding errors alone.
+    assert_same_weights(train(recipe, mnist, 4, progress=False).model, by_keras(recipe, mnist, 4), tolerance=1e-6)
 
 
 def test_same_weights_as_train_on_batch_with_large_steps(mnist):
