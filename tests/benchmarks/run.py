@@ -122,7 +122,7 @@ def epochs():
         for name, (first, median) in measured.items():
             ratio, share = median / measured["ours"][1], limit / median
             table.append(
-                [f"{size:,}", name, f"{median:.3f}", f"{ratio:.2f}", f"{first - median:.1f} s", f"{share:.0%}"]
+                [f"{size:,}", name, f"{median:.3f}", f"{ratio:.2f}", f"{max(0, first - median):.1f} s", f"{share:.0%}"]
             )
     return table
 
