@@ -245,7 +245,7 @@ def _as_many_as_fit() -> int:
     return max(1, min(joblib.cpu_count(), int(psutil.virtual_memory().available / WORKER_MEMORY)))
 
 
-_data: dict[bytes, Mnist] = {}
+_data: dict[str, Mnist] = {}
 
 
 def _run(key, recipe, seed, images, labels, validation_images, validation_labels, models):

@@ -450,11 +450,9 @@ class _Loop:
         ``counts`` marks which places of a partial batch count; None if all do.
         """
         pixels, truth = _pixels(images, batch), tf.gather(labels, batch)
-        if any(getattr(self._recipe, name) for name in ("rotation", "zoom", "shift", "elastic")):
-            elastic = sizes["elastic"] if self._recipe.elastic else None
-            pixels = distort(
-                pixels, tf.bitwise.invert(seeds), *(sizes[n] for n in ("rotation", "zoom", "shift")), elastic
-            )
+        if any(getattr(self._recipe, name) for name in _DISTORTIONS):
+            *affine, elastic = (sizes[name] for name in _DISTORTIONS)
+            pixels = distort(pixels, tf.bitwise.invert(seeds), *affine, elastic if self._recipe.elastic else None)
         ones = tf.ones_like(truth, tf.float32) if counts is None else tf.cast(counts, tf.float32)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._variables)
