@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh")
 SCHEDULES = ("constant", "cosine")
 VALIDATIONS = ("held_out", "leaking")
+HIGHEST_SEED = 2**31 - 1  # TensorFlow's seeds are int32
 
 
 class RecipeError(ValueError):
@@ -154,12 +155,20 @@ class Recipe:
         return ", ".join(changed) or "the article's recipe"
 
 
+def checked_seed(seed: object) -> int:
+    """Give a seed as an int, if it is a whole number from 0 to ``HIGHEST_SEED``; otherwise raise ``RecipeError``."""
+    return _in_whole_range("seed", seed, 0, HIGHEST_SEED)
+
+
 def _refuse(name: str, value: object, expected: str, hint: str = "") -> RecipeError:
     return RecipeError(f"{name} is {value!r}; expected {expected}.{hint}")
 
 
 def _whole(recipe: Recipe, name: str, lowest: int, highest: int) -> int:
-    value = getattr(recipe, name)
+    return _in_whole_range(name, getattr(recipe, name), lowest, highest)
+
+
+def _in_whole_range(name: str, value: object, lowest: int, highest: int) -> int:
     expected = f"a whole number from {lowest:,} to {highest:,}"
     try:
         number = operator.index(value)

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import joblib
-import numpy as np
 import pandas as pd
 import psutil
 from joblib.externals.loky.process_executor import BrokenProcessPool
@@ -28,7 +27,7 @@ from joblib.parallel import get_active_backend
 from tqdm import tqdm
 
 from mnist_helpers.data import Mnist, Split
-from mnist_helpers.recipe import Recipe
+from mnist_helpers.recipe import Recipe, checked_seed
 
 if TYPE_CHECKING:
     from mnist_helpers.training import Run
@@ -86,8 +85,10 @@ def sweep(
 
     Raises
     ------
+    RecipeError
+        If a seed is out of range.
     SweepError
-        If an argument is of no use, or a worker process was killed.
+        If another argument is of no use, or a worker process was killed.
 
     Notes
     -----
@@ -96,22 +97,22 @@ def sweep(
     named = _named(recipes)
     seeds = _checked_seeds(seeds)
     folder = _folder(store)
-    wanted = [(recipe, seed) for recipe in named.values() for seed in seeds]
-    keys = {(recipe, seed): run_key(recipe, seed, data) for recipe, seed in wanted}
-    missing = [key for key in dict.fromkeys(keys.values()) if _read(folder, key, models, again=True) is None]
-    by_key = {key: job for job, key in keys.items()}
+    keys = {(recipe, seed): run_key(recipe, seed, data) for recipe in named.values() for seed in seeds}
+    outcomes = {key: _read(folder, key, models, again=True) for key in keys.values()}
+    missing = {key: job for job, key in keys.items() if outcomes[key] is None}
 
-    results = _in_parallel({key: by_key[key] for key in missing}, data, folder, workers, models)
+    results = _in_parallel(missing, data, folder, workers, models)
     for key, text, model in tqdm(
         results, total=len(missing), unit="run", leave=False, disable=not (progress and missing)
     ):
         _write(folder, key, text, model)
 
+    outcomes |= {key: _read(folder, key, models) for key in missing}
     rows = []
     for name, recipe in named.items():
         for seed in seeds:
-            outcome = _read(folder, keys[recipe, seed], models)
-            rows += _rows({"name": name} if isinstance(recipes, Mapping) else {}, outcome, keys[recipe, seed])
+            key = keys[recipe, seed]
+            rows += _rows({"name": name} if isinstance(recipes, Mapping) else {}, outcomes[key], key)
     return pd.DataFrame(rows)
 
 
@@ -187,20 +188,19 @@ def code_version() -> str:
 
 def _named(recipes) -> dict[str, Recipe]:
     named = dict(recipes) if isinstance(recipes, Mapping) else dict(enumerate(recipes))
-    wrong = [recipe for recipe in named.values() if not isinstance(recipe, Recipe)]
-    if wrong or not named:
-        raise SweepError(
-            f"recipes holds {wrong[0]!r}; expected recipes." if wrong else "recipes is empty; expected one."
-        )
+    for recipe in named.values():
+        if not isinstance(recipe, Recipe):
+            raise SweepError(f"recipes holds {recipe!r}; expected objects of the class Recipe.")
+    if not named:
+        raise SweepError("recipes is empty; expected at least one.")
     return named
 
 
 def _checked_seeds(seeds) -> list[int]:
-    seeds = list(seeds)
-    whole = all(isinstance(seed, (int, np.integer)) and not isinstance(seed, bool) for seed in seeds)
-    if not seeds or not whole or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**31 for seed in seeds):
-        raise SweepError(f"seeds is {seeds!r}; expected different whole numbers from 0 to {2**31 - 1:,}, at least one.")
-    return [int(seed) for seed in seeds]
+    seeds = [checked_seed(seed) for seed in seeds]
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise SweepError(f"seeds is {seeds!r}; expected at least one, and none twice.")
+    return seeds
 
 
 def _folder(store) -> Path:

@@ -29,12 +29,11 @@ from tqdm import tqdm
 from mnist_helpers.augment import distort, even_noise
 from mnist_helpers.data import Mnist, Split
 from mnist_helpers.model import CLASSES, PIXELS, build_model, compile_model
-from mnist_helpers.recipe import ARTICLE, Recipe
+from mnist_helpers.recipe import ARTICLE, Recipe, checked_seed
 
 
 # Shuffle buffer of the leaking split of chapter 5, in images; 10,000 is what many tutorials write.
 LEAKING_BUFFER = 10_000
-HIGHEST_SEED = 2**31 - 1
 
 
 class TrainingError(RuntimeError):
@@ -165,7 +164,7 @@ def train(
     seed : int
         0 to 2,147,483,647.
     report : callable, optional
-        Is given a ``Report`` every 50 ms or so, and at the end of each epoch.
+        Is given a ``Report`` every 70 ms or so, and at the end of each epoch.
     stop : threading.Event, optional
         Once it is set, by ``report`` or by another thread, training stops after a few more steps, and
         the run holds the epochs that were finished and the weights as they stand.
@@ -181,21 +180,20 @@ def train(
     ------
     TrainingError
         If the loss becomes infinite or not a number.
-    ValueError
-        If the seed is none.
+    RecipeError
+        If the seed is out of range.
 
     Notes
     -----
     Python's own random generator is seeded anew, because Keras draws its seeds from it.
     """
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed <= HIGHEST_SEED:
-        raise ValueError(f"seed is {seed!r}; expected a whole number from 0 to {HIGHEST_SEED:,}.")
+    seed = checked_seed(seed)
     with _SEEDING:
         # All that Keras draws its seeds from. keras.utils.set_random_seed gives the same weights, but empties
         # TensorFlow's cache of kernels on the way, which costs the next epoch 0.2 s.
-        random.seed(int(seed))
+        random.seed(seed)
         model = build_model(recipe)
-        examples = _Examples(recipe, data, int(seed))
+        examples = _Examples(recipe, data, seed)
 
     loop = _loop_for(recipe)
     bar = tqdm(
@@ -203,21 +201,21 @@ def train(
         unit="epoch",
         leave=False,
         disable=not progress,
-        bar_format="{l_bar}{bar}| {n:.1f}/{total}{postfix}",
+        bar_format="{l_bar}{bar}| {n:.1f}/{total} [{elapsed}<{remaining}{postfix}]",
     )
     with loop.lock, bar:
-        loop.start(model, recipe, int(seed))
+        loop.start(model, recipe, seed)
         history = _train(loop, recipe, examples, [report, lambda now: _show(bar, now)], stop or threading.Event())
         _copy_variables(loop.model, model)
     # An optimiser that is not built cannot be saved.
     compile_model(model, recipe).optimizer.build(model.trainable_variables)
-    return Run(recipe, int(seed), history, data.digest, versions(), hardware(), model)
+    return Run(recipe, seed, history, data.digest, versions(), hardware(), model)
 
 
 def _train(loop, recipe, examples, listeners, stop):
     history = {name: [] for name in _HISTORY}
     steps = recipe.steps_per_epoch
-    best, best_weights = math.inf, None
+    best_loss, best_epoch, best_weights = math.inf, 0, None
     for epoch in range(1, recipe.epochs + 1):
         started = time.perf_counter()
         rates = learning_rates(recipe, first=(epoch - 1) * steps, number=steps)
@@ -236,8 +234,8 @@ def _train(loop, recipe, examples, listeners, stop):
         for name, value in zip(_HISTORY, values, strict=True):
             history[name].append(value)
         _tell(listeners, Report(epoch, steps, recipe.epochs, steps, loss, accuracy, history))
-        if recipe.patience and values[2] < best:
-            best, best_weights, best_epoch = values[2], loop.weights(), epoch
+        if recipe.patience and values[2] < best_loss:
+            best_loss, best_epoch, best_weights = values[2], epoch, loop.weights()
         if stop.is_set() or (recipe.patience and epoch - best_epoch >= recipe.patience):
             break
     if best_weights is not None:
@@ -352,7 +350,7 @@ _XLA_PAYS_FROM = 50  # steps an epoch; independent of the epochs, so that no cha
 _SHAPE = ("hidden_layers", "units", "activation", "last_activation", "batch_norm", "batch_size")
 _DISTORTIONS = ("rotation", "zoom", "shift", "elastic")
 _SIZES = ("dropout", "weight_decay", "label_smoothing", *_DISTORTIONS)
-_REPORT_SECONDS = 0.05
+_REPORT_SECONDS = 0.07
 _MOST_IMAGES = ARTICLE.training_images
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7  # as Keras's Adam has them
 
@@ -407,7 +405,7 @@ class _Loop:
             variable.assign(value)
 
     def train_epoch(self, examples, order, rates, epoch):
-        """Update the weights batch by batch; yield, every 50 ms, the steps done and the means of loss and accuracy."""
+        """Update the weights batch by batch; yield, every 70 ms, the steps done and the means of loss and accuracy."""
         size, steps = self._recipe.batch_size, len(rates)
         # Filled up to one length, because XLA compiles anew for another.
         places = -(-_MOST_IMAGES // size)
@@ -436,31 +434,28 @@ class _Loop:
     def _several_steps(self, images, labels, order, rates, first, last, steps_before, number, seed, sizes, sums):
         size = self._recipe.batch_size
         step = first
-        while step < last and tf.math.is_finite(sums[0]):
+        while tf.logical_and(step < last, tf.math.is_finite(sums[0])):
             batch = tf.slice(order, [step * size], [size])
-            counts = tf.range(size) < number - step * size if self._partial else None
+            left = tf.minimum(number - step * size, size) if self._partial else size
             seeds = tf.stack([seed, steps_before + step])
-            sums += self._step(images, labels, batch, counts, rates[step], steps_before + step + 1, seeds, sizes)
+            sums += self._step(images, labels, batch, left, rates[step], steps_before + step + 1, seeds, sizes)
             step += 1
         return step, sums
 
-    def _step(self, images, labels, batch, counts, rate, step, seeds, sizes):
-        """Update the weights once; give the sum of the losses and the number of right answers.
-
-        ``counts`` marks which places of a partial batch count; None if all do.
-        """
+    def _step(self, images, labels, batch, number, rate, step, seeds, sizes):
+        """Update the weights from a batch's first ``number`` images; give the sums of losses and of right answers."""
         pixels, truth = _pixels(images, batch), tf.gather(labels, batch)
         if any(getattr(self._recipe, name) for name in _DISTORTIONS):
             *affine, elastic = (sizes[name] for name in _DISTORTIONS)
             pixels = distort(pixels, tf.bitwise.invert(seeds), *affine, elastic if self._recipe.elastic else None)
-        ones = tf.ones_like(truth, tf.float32) if counts is None else tf.cast(counts, tf.float32)
+        counts = tf.range(self._recipe.batch_size) < number if self._partial else None
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._variables)
             logits = self._logits(pixels, counts, seeds, sizes["dropout"])
-            loss_sum = tf.reduce_sum(ones * self._losses(truth, logits, sizes["label_smoothing"]))
-            loss = loss_sum / tf.reduce_sum(ones)
+            loss_sum = _sum(self._losses(truth, logits, sizes["label_smoothing"]), counts)
+            loss = loss_sum / tf.cast(number, tf.float32)
         self._update(tape.gradient(loss, self._variables), rate, tf.cast(step, tf.float32), sizes["weight_decay"])
-        return tf.stack([loss_sum, tf.reduce_sum(ones * _right(truth, logits))])
+        return tf.stack([loss_sum, _sum(_right(truth, logits), counts)])
 
     def _logits(self, pixels, counts, seeds, dropout):
         """Call the model layer by layer, so that the share of dropped units can be an argument."""
@@ -504,6 +499,10 @@ class _Loop:
 
 def _pixels(images, chosen):
     return tf.cast(tf.gather(images, chosen), tf.float32) * (1 / 255)
+
+
+def _sum(values, counts):
+    return tf.reduce_sum(values if counts is None else tf.where(counts, values, 0.0))
 
 
 def _right(truth, logits):

@@ -16,7 +16,7 @@ import pytest
 
 from mnist_helpers import sweep as sweeping
 from mnist_helpers.data import Split
-from mnist_helpers.recipe import ARTICLE
+from mnist_helpers.recipe import ARTICLE, RecipeError
 from mnist_helpers.sweep import SweepError, load_run, run_key, sweep
 from mnist_helpers.training import train
 
@@ -26,7 +26,7 @@ RECIPES = {"narrow": SMALL, "wide": replace(SMALL, units=50)}
 MANY = """
 from dataclasses import replace
 from mnist_helpers.data import load_mnist
-from mnist_helpers.recipe import ARTICLE
+from mnist_helpers.recipe import ARTICLE, RecipeError
 from mnist_helpers.sweep import sweep
 sweep([replace(ARTICLE, hidden_layers=2, units=20, epochs=2)], range(40), load_mnist(), store="STORE", workers=2)
 print("complete")
@@ -167,18 +167,18 @@ def test_models_are_kept_on_request(table, mnist, store):
 
 
 @pytest.mark.parametrize(
-    ("recipes", "seeds", "sentence"),
+    ("recipes", "seeds", "error", "sentence"),
     [
-        ([], [0], "recipes is empty"),
-        ([SMALL, "wide"], [0], "recipes holds 'wide'; expected recipes"),
-        ([SMALL], [], "expected different whole numbers"),
-        ([SMALL], [0, 0], "expected different whole numbers"),
-        ([SMALL], [-1], "expected different whole numbers"),
-        ([SMALL], [0.5], "expected different whole numbers"),
+        ([], [0], SweepError, "recipes is empty"),
+        ([SMALL, "wide"], [0], SweepError, "recipes holds 'wide'; expected objects of the class Recipe"),
+        ([SMALL], [], SweepError, "expected at least one"),
+        ([SMALL], [0, 0], SweepError, "none twice"),
+        ([SMALL], [-1], RecipeError, "seed is -1; expected a whole number from 0"),
+        ([SMALL], [0.5], RecipeError, "seed is 0.5; expected a whole number from 0"),
     ],
 )
-def test_arguments_of_no_use_are_refused(mnist, tmp_path, recipes, seeds, sentence):
-    with pytest.raises(SweepError, match=sentence):
+def test_arguments_of_no_use_are_refused(mnist, tmp_path, recipes, seeds, error, sentence):
+    with pytest.raises(error, match=sentence):
         sweep(recipes, seeds, mnist, tmp_path)
 
 
