@@ -367,6 +367,10 @@ def _loop(recipe: Recipe, partial: bool, compiled: bool) -> "_Loop":
     return _Loop(recipe, partial, compiled)
 
 
+# Each loop is traced once, which TensorFlow takes for one function that is traced again and again.
+tf.get_logger().addFilter(lambda record: "_Loop." not in record.getMessage())
+
+
 class _Loop:
     """A model, Adam's moments, and the compiled loops over them; reused by all runs of the same shape.
 

@@ -26,7 +26,7 @@ RECIPES = {"narrow": SMALL, "wide": replace(SMALL, units=50)}
 MANY = """
 from dataclasses import replace
 from mnist_helpers.data import load_mnist
-from mnist_helpers.recipe import ARTICLE, RecipeError
+from mnist_helpers.recipe import ARTICLE
 from mnist_helpers.sweep import sweep
 sweep([replace(ARTICLE, hidden_layers=2, units=20, epochs=2)], range(40), load_mnist(), store="STORE", workers=2)
 print("complete")
