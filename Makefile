@@ -35,7 +35,7 @@ test: .venv/installed ## check everything: style, helpers, every notebook, and t
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest
 
-bench: .venv/installed ## measure the speed, against PyTorch and JAX too, and write the page of results (20 minutes)
+bench: .venv/installed ## measure the speed, against PyTorch and JAX too, and write the page of results (25 minutes)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --group bench
 	$(BIN)/python tests/benchmarks/run.py
 

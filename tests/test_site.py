@@ -22,6 +22,7 @@ SUB_PATH = "/courses/digits/"
 PAGES = [
     "index.html",
     *(f"notebooks/{path.stem}.html" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))),
+    "speed.html",
     "bibliography.html",
     "search.html",
 ]
