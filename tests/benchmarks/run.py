@@ -297,7 +297,7 @@ SECTIONS = {
 
 def markdown(table) -> str:
     head, *rows = table
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    lines = [head, ["---:" if cell[0].isdigit() else "---" for cell in rows[0]], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
