@@ -1,5 +1,7 @@
 """The Keras model of a recipe. Floor 2 of the package."""
 
+import random
+
 import mnist_helpers.quiet  # noqa: F401  (before keras, which imports TensorFlow)
 import keras
 
@@ -9,31 +11,51 @@ PIXELS = 784
 CLASSES = 10
 
 
-def build_model(recipe: Recipe) -> keras.Sequential:
-    """Build the dense network of a recipe, with fresh weights from Keras's global seed.
+def build_model(recipe: Recipe, seed: int | None = None) -> keras.Sequential:
+    """Build the dense network of a recipe, with fresh weights.
 
     Parameters
     ----------
     recipe : Recipe
         Depth, width, activations, batch normalisation and dropout are read from it.
+    seed : int, optional
+        Gives the weights that ``keras.utils.set_random_seed(seed)`` just before would give, and touches no global
+        state, so that other threads cannot interfere. Without it Keras's global seed decides.
 
     Returns
     -------
     keras.Sequential
         From float32 pixels, shape (n, 784), to logits, shape (n, 10); not compiled.
     """
+    draw = (random if seed is None else random.Random(seed)).randint
+
+    def a_seed() -> int:
+        return draw(1, int(1e9))  # as Keras draws one for each layer that has none
+
+    def dense(units: int) -> keras.layers.Dense:
+        return keras.layers.Dense(units, kernel_initializer=keras.initializers.GlorotUniform(a_seed()))
+
     # One list, because a Sequential that layers are added to is built anew with each of them.
     stack = [keras.Input((PIXELS,))]
     for number in range(1, recipe.hidden_layers + 1):
         last = number == recipe.hidden_layers
-        stack.append(keras.layers.Dense(recipe.units))
+        stack.append(dense(recipe.units))
         if recipe.batch_norm:
             stack.append(keras.layers.BatchNormalization())
         stack.append(keras.layers.Activation(recipe.last_activation if last else recipe.activation))
         if recipe.dropout:
-            stack.append(keras.layers.Dropout(recipe.dropout))
-    stack.append(keras.layers.Dense(CLASSES))
+            stack.append(keras.layers.Dropout(recipe.dropout, seed=a_seed()))
+    stack.append(dense(CLASSES))
     return keras.Sequential(stack)
+
+
+def parameter_count(recipe: Recipe) -> int:
+    """Count the parameters of ``build_model(recipe)`` without building it, running averages of batch norm included."""
+    inputs, count = PIXELS, 0
+    for _ in range(recipe.hidden_layers):
+        count += (inputs + 1) * recipe.units + (4 * recipe.units if recipe.batch_norm else 0)
+        inputs = recipe.units
+    return count + (inputs + 1) * CLASSES
 
 
 def compile_model(model: keras.Model, recipe: Recipe) -> keras.Model:

@@ -11,7 +11,6 @@ import json
 import math
 import os
 import platform
-import random
 import threading
 import time
 import weakref
@@ -182,20 +181,11 @@ def train(
         If the loss becomes infinite or not a number.
     RecipeError
         If the seed is out of range.
-
-    Notes
-    -----
-    Python's own random generator is seeded anew, because Keras draws its seeds from it.
     """
     seed = checked_seed(seed)
-    with _SEEDING:
-        # All that Keras draws its seeds from. keras.utils.set_random_seed gives the same weights, but empties
-        # TensorFlow's cache of kernels on the way, which costs the next epoch 0.2 s.
-        random.seed(seed)
-        model = build_model(recipe)
-        examples = _Examples(recipe, data, seed)
+    model = build_model(recipe, seed)
+    loop, examples = _begin(recipe, data, seed)
 
-    loop = _loop_for(recipe)
     bar = tqdm(
         total=recipe.epochs,
         unit="epoch",
@@ -210,6 +200,20 @@ def train(
     # An optimiser that is not built cannot be saved.
     compile_model(model, recipe).optimizer.build(model.trainable_variables)
     return Run(recipe, seed, history, data.digest, versions(), hardware(), model)
+
+
+def prepare(recipe: Recipe, data: Mnist) -> None:
+    """Compile what a recipe needs, so that the first run of its shape reports as soon as any other."""
+    loop, examples = _begin(recipe, data, seed=0)
+    with loop.lock:
+        loop.start(loop.model, recipe, seed=0)
+        next(loop.train_epoch(examples, examples.draw_training(), learning_rates(recipe, 0, recipe.steps_per_epoch), 1))
+        loop.evaluate(examples.validation_images, examples.validation_labels, examples.draw_validation())
+
+
+def _begin(recipe, data, seed):
+    with _BEGINNING:
+        return _loop_for(recipe), _Examples(recipe, data, seed)
 
 
 def _train(loop, recipe, examples, listeners, stop):
@@ -297,7 +301,8 @@ def hardware() -> str:
     return f"{processor}, {os.cpu_count()} cores, {f'{gpus} GPU, ' if gpus else ''}{platform.system()}"
 
 
-_SEEDING = threading.Lock()
+# One run at a time looks for its loop, which another may be making, and sets TensorFlow's global seed.
+_BEGINNING = threading.Lock()
 # For each split that is in use, its tensors; so that a second run need not copy 42 MB.
 _TENSORS = weakref.WeakKeyDictionary()
 
@@ -355,11 +360,16 @@ _MOST_IMAGES = ARTICLE.training_images
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7  # as Keras's Adam has them
 
 
+def pays_to_compile(recipe: Recipe) -> bool:
+    """Tell whether ``train`` compiles this recipe's steps with XLA; its weights depend on it, in the last digits."""
+    return XLA_WORKS and recipe.steps_per_epoch >= _XLA_PAYS_FROM
+
+
 def _loop_for(recipe: Recipe) -> "_Loop":
     shape = {name: getattr(recipe, name) for name in _SHAPE}
     in_use = {name: 0.5 if getattr(recipe, name) else 0.0 for name in _SIZES}
     partial = bool(recipe.training_images % recipe.batch_size)
-    return _loop(replace(ARTICLE, **shape, **in_use), partial, XLA_WORKS and recipe.steps_per_epoch >= _XLA_PAYS_FROM)
+    return _loop(replace(ARTICLE, **shape, **in_use), partial, pays_to_compile(recipe))
 
 
 @lru_cache(maxsize=16)
@@ -379,7 +389,7 @@ class _Loop:
 
     def __init__(self, recipe: Recipe, partial: bool, compiled: bool):
         self.lock = threading.Lock()
-        self.model = build_model(recipe)
+        self.model = build_model(recipe, seed=0)
         self._variables = [variable.value for variable in self.model.trainable_variables]
         self._moments = [[tf.Variable(tf.zeros_like(value)) for value in self._variables] for _ in range(2)]
         self._recipe, self._partial = recipe, partial

@@ -3,11 +3,13 @@
 from dataclasses import replace
 from itertools import pairwise
 
+import keras
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnist_helpers.model import build_model, compile_model
+from mnist_helpers.model import build_model, compile_model, parameter_count
 from mnist_helpers.recipe import ARTICLE, Recipe
 
 
@@ -31,6 +33,33 @@ def test_batch_norm_stands_before_and_dropout_after_the_activation():
 
 def test_without_hidden_layers_it_is_softmax_regression():
     assert build_model(Recipe(hidden_layers=0)).count_params() == 784 * 10 + 10
+
+
+@pytest.mark.parametrize("recipe", [ARTICLE, Recipe(hidden_layers=2, batch_norm=True, dropout=0.3)])
+def test_a_seed_gives_the_weights_that_keras_gives_after_set_random_seed(recipe):
+    keras.utils.set_random_seed(7)
+    stack = [keras.Input((784,))]
+    for number in range(recipe.hidden_layers):
+        last = number == recipe.hidden_layers - 1
+        stack.append(keras.layers.Dense(recipe.units))
+        stack += [keras.layers.BatchNormalization()] * recipe.batch_norm
+        stack.append(keras.layers.Activation(recipe.last_activation if last else recipe.activation))
+        stack += [keras.layers.Dropout(recipe.dropout)] if recipe.dropout else []
+    plain = keras.Sequential([*stack, keras.layers.Dense(10)])
+    keras.utils.set_random_seed(7)
+    by_global_seed = build_model(recipe)
+    keras.utils.set_random_seed(8)
+    by_own_seed = build_model(recipe, seed=7)
+    for ours in (by_global_seed, by_own_seed):
+        for expected, weights in zip(plain.get_weights(), ours.get_weights(), strict=True):
+            np.testing.assert_array_equal(weights, expected)
+
+
+@settings(max_examples=10, deadline=None)
+@given(depth=st.integers(0, 8), width=st.integers(1, 64), batch_norm=st.booleans())
+def test_parameters_are_counted_without_the_model(depth, width, batch_norm):
+    recipe = Recipe(hidden_layers=depth, units=width, batch_norm=batch_norm)
+    assert parameter_count(recipe) == build_model(recipe).count_params()
 
 
 @settings(max_examples=10, deadline=None)

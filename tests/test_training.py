@@ -110,6 +110,23 @@ def test_the_same_seed_gives_the_same_run_whatever_came_before(mnist, recipe):
     assert_same_weights(first.model, again.model, tolerance=0)
 
 
+def test_other_threads_that_draw_random_numbers_change_nothing(mnist):
+    """As the threads of a Dask worker do, and cells that run while a panel trains."""
+    first = train(SHORT, mnist, seed=1, progress=False)
+    done = threading.Event()
+
+    def draw():
+        while not done.is_set():
+            random.random()
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    again = train(SHORT, mnist, seed=1, progress=False)
+    done.set()
+    thread.join()
+    assert_same_weights(first.model, again.model, tolerance=0)
+
+
 def without_seconds(run):
     return {name: values for name, values in run.history.items() if name != "seconds"}
 
