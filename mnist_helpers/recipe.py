@@ -15,7 +15,20 @@ HIGHEST_SEED = 2**31 - 1  # TensorFlow's seeds are int32
 
 
 class RecipeError(ValueError):
-    """A hyperparameter has a value that no training run can use; the message says which are accepted."""
+    """A hyperparameter has a value that no training run can use; the message says which are accepted.
+
+    Attributes
+    ----------
+    name : str
+        The hyperparameter.
+    """
+
+    def __init__(self, name: str, message: str):
+        super().__init__(name, message)
+        self.name = name
+
+    def __str__(self) -> str:
+        return self.args[1]
 
 
 @dataclass(frozen=True)
@@ -129,19 +142,22 @@ class Recipe:
             object.__setattr__(self, name, value)
         if self.validation == "leaking" and self.training_images < 54_000:
             raise RecipeError(
+                "training_images",
                 f"training_images is {self.training_images:,} with a leaking validation set; "
                 "expected 54,000, because that split is drawn anew from all images. "
-                'Use validation="held_out" for fewer.'
+                'Use validation="held_out" for fewer.',
             )
         if self.schedule == "constant" and self.warmup_epochs:
             raise RecipeError(
+                "warmup_epochs",
                 f"warmup_epochs is {self.warmup_epochs} with a constant learning rate; expected 0, because only "
-                'the cosine schedule has a warm-up. Use schedule="cosine".'
+                'the cosine schedule has a warm-up. Use schedule="cosine".',
             )
         if self.warmup_epochs >= self.epochs:
             raise RecipeError(
+                "warmup_epochs",
                 f"warmup_epochs is {self.warmup_epochs} of {self.epochs} epochs; expected fewer than epochs, "
-                "so that there are some left to train at the full learning rate."
+                "so that there are some left to train at the full learning rate.",
             )
 
     @property
@@ -161,7 +177,7 @@ def checked_seed(seed: object) -> int:
 
 
 def _refuse(name: str, value: object, expected: str, hint: str = "") -> RecipeError:
-    return RecipeError(f"{name} is {value!r}; expected {expected}.{hint}")
+    return RecipeError(name, f"{name} is {value!r}; expected {expected}.{hint}")
 
 
 def _whole(recipe: Recipe, name: str, lowest: int, highest: int) -> int:

@@ -170,9 +170,26 @@ def load_run(
     return replace(outcome, model=compile_model(built, recipe))
 
 
+def save_run(run: "Run", store: str | os.PathLike | None = None) -> None:
+    """Keep a run that ``train`` gave, with its model, where ``sweep`` and ``load_run`` find it.
+
+    Parameters
+    ----------
+    run : Run
+        With its model; all its epochs finished.
+    store : path, optional
+        As for ``sweep``.
+    """
+    _write(_folder(store), _key(run.recipe, run.seed, run.digest), run.to_json(), _saved(run.model))
+
+
 def run_key(recipe: Recipe, seed: int, data: Mnist) -> str:
     """Name a run by all that its result depends on: recipe, seed, data, training code and libraries; 24 hex digits."""
-    content = json.dumps([asdict(recipe), int(seed), data.digest, code_version()], sort_keys=True)
+    return _key(recipe, seed, data.digest)
+
+
+def _key(recipe: Recipe, seed: int, digest: str) -> str:
+    content = json.dumps([asdict(recipe), int(seed), digest, code_version()], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:24]
 
 

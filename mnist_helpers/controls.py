@@ -1,0 +1,139 @@
+"""The controls of the retrain panel: what each is called, which values it offers, and the recipe that they make.
+
+Floor 2 of the package.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+
+from mnist_helpers.recipe import ACTIVATIONS, HIGHEST_SEED, VALIDATIONS, Recipe, RecipeError, checked_seed
+
+
+@dataclass(frozen=True)
+class Control:
+    """One slider, menu, switch or number field.
+
+    Attributes
+    ----------
+    name : str
+        A hyperparameter of ``Recipe``, ``"seed"``, or ``"augmentation"``, which stands for four hyperparameters.
+    kind : str
+        ``"slider"``, ``"menu"``, ``"switch"`` or ``"number"``.
+    group, label, help : str
+        The heading that it stands under, its name, and what it does, in one line.
+    choices : tuple
+        The values that it offers, in order; of a number field the lowest and the highest.
+    """
+
+    name: str
+    kind: str
+    group: str
+    label: str
+    help: str
+    choices: tuple
+
+
+# Each augmentation as the hyperparameters that make it, so that a menu of four can stand for four sliders.
+AUGMENTATIONS = {
+    "none": {"rotation": 0.0, "zoom": 0.0, "shift": 0.0, "elastic": 0.0},
+    "shifts": {"rotation": 0.0, "zoom": 0.0, "shift": 2.0, "elastic": 0.0},
+    "shifts, turns and zooms": {"rotation": 10.0, "zoom": 0.1, "shift": 1.5, "elastic": 0.0},
+    "these and elastic bends": {"rotation": 10.0, "zoom": 0.1, "shift": 1.5, "elastic": 1.0},
+}
+OWN_AUGMENTATION = "as the recipe has it"
+
+
+CONTROLS = (
+    Control("hidden_layers", "slider", "Network", "Hidden layers",
+            "How deep: layers between pixels and answer.", tuple(range(9))),
+    Control("units", "slider", "Network", "Units a layer",
+            "How wide: numbers that each hidden layer hands on.",
+            (8, 12, 16, 24, 32, 50, 64, 100, 128, 200, 256, 384, 512)),
+    Control("activation", "menu", "Network", "Activation",
+            "What each unit makes of its sum.", ACTIVATIONS),
+    Control("last_activation", "menu", "Network", "Last activation",
+            "The same, in the last hidden layer alone.", ACTIVATIONS),
+    Control("batch_norm", "switch", "Network", "Batch norm",
+            "Rescale what each layer hands on, batch by batch.", (False, True)),
+    Control("training_images", "slider", "Data", "Training images",
+            "How many of the 54,000 are learnt from.",
+            (10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 6_000, 10_000, 20_000, 30_000, 40_000, 54_000)),
+    Control("validation", "menu", "Data", "Validation split",
+            "Held out: never trained on. Leaking: dealt anew each epoch.", VALIDATIONS),
+    Control("batch_size", "slider", "Training", "Batch size",
+            "Images that each update of the weights looks at.",
+            (1, 2, 5, 10, 20, 32, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)),
+    Control("learning_rate", "slider", "Training", "Learning rate",
+            "How far each update goes.",
+            (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)),
+    Control("epochs", "slider", "Training", "Epochs",
+            "How often all training images are gone through.", (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 30, 40, 60, 100)),
+    Control("seed", "number", "Training", "Seed",
+            "Where the random numbers start: change it to see what is luck.", (0, HIGHEST_SEED)),
+    Control("dropout", "slider", "Against overfitting", "Dropout",
+            "Share of the units switched off in each update.",
+            (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)),
+    Control("weight_decay", "slider", "Against overfitting", "Weight decay",
+            "How hard each update pulls the weights towards zero.",
+            (0.0, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)),
+    Control("augmentation", "menu", "Against overfitting", "Augmentation",
+            "Change each image a little whenever it is shown.", tuple(AUGMENTATIONS)),
+)  # fmt: skip
+_BY_NAME = {control.name: control for control in CONTROLS}
+
+
+def chosen_controls(names: object, recipe: Recipe) -> tuple[Control, ...]:
+    """Give the named controls, in the order of ``CONTROLS``, each offering the recipe's own value too.
+
+    Parameters
+    ----------
+    names : iterable of str or None
+        Names of controls; None for all.
+    recipe : Recipe
+        Whose values must be among the choices.
+
+    Raises
+    ------
+    RecipeError
+        If a name is that of no control.
+    """
+    wanted = list(_BY_NAME) if names is None else [names] if isinstance(names, str) else list(names)
+    for name in wanted:
+        if name not in _BY_NAME:
+            raise RecipeError(str(name), f"there is no control {name!r}; expected some of {', '.join(_BY_NAME)}.")
+    own = settings_of(recipe, seed=0)
+    return tuple(_with_own_value(control, own[control.name]) for control in CONTROLS if control.name in wanted)
+
+
+def settings_of(recipe: Recipe, seed: int) -> dict[str, object]:
+    """Give the value of every control that makes this recipe and seed."""
+    values = asdict(recipe)
+    own = {name: values[name] for name in AUGMENTATIONS["none"]}
+    named = [name for name, sizes in AUGMENTATIONS.items() if sizes == own]
+    values |= {"augmentation": named[0] if named else OWN_AUGMENTATION, "seed": seed}
+    return {name: values[name] for name in _BY_NAME}
+
+
+def recipe_of(settings: Mapping[str, object], base: Recipe) -> tuple[Recipe, int]:
+    """Give the recipe and the seed that a setting of all controls makes; what no control sets is as in ``base``.
+
+    Raises
+    ------
+    RecipeError
+        If they do not go together.
+    """
+    values = dict(settings)
+    seed, augmentation = checked_seed(values.pop("seed")), values.pop("augmentation")
+    if augmentation != OWN_AUGMENTATION:
+        if augmentation not in AUGMENTATIONS:
+            accepted = ", ".join(map(repr, AUGMENTATIONS))
+            raise RecipeError("augmentation", f"augmentation is {augmentation!r}; expected one of {accepted}.")
+        values |= AUGMENTATIONS[augmentation]
+    return replace(base, **values), seed
+
+
+def _with_own_value(control: Control, value) -> Control:
+    if control.kind == "number" or value in control.choices:
+        return control
+    more = (*control.choices, value)
+    return replace(control, choices=more if control.kind == "menu" else tuple(sorted(more)))
