@@ -9,9 +9,11 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CHAPTERS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+CHAPTERS = [path for path in NOTEBOOKS if path.stem[:2].isdigit()]
 LINES_IN_A_CELL = 15
 
+notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 
 
@@ -25,12 +27,12 @@ def prose(path):
 
 def test_there_are_six_chapters_in_the_order_of_the_contents():
     contents = (ROOT / "book" / "_toc.yml").read_text(encoding="utf-8")
-    assert re.findall(r"notebooks/(\w+)", contents) == [path.stem for path in CHAPTERS]
+    assert re.findall(r"notebooks/(\w+)", contents) == [path.stem for path in NOTEBOOKS]
     assert len(CHAPTERS) == 6
 
 
-@chapters
-def test_a_chapter_is_committed_without_outputs(path):
+@notebooks
+def test_a_notebook_is_committed_without_outputs(path):
     for cell in cells(path, "code"):
         assert cell.outputs == []
         assert cell.execution_count is None
@@ -40,8 +42,8 @@ def test_a_chapter_is_committed_without_outputs(path):
     assert "would have stripped" not in kept.stdout + kept.stderr
 
 
-@chapters
-def test_a_chapter_runs_on_any_python_kernel(path):
+@notebooks
+def test_a_notebook_runs_on_any_python_kernel(path):
     assert nbformat.read(path, as_version=4).metadata.kernelspec.name == "python3"
 
 
@@ -58,10 +60,21 @@ def test_a_chapter_has_its_question_its_exercises_and_its_take_away(path):
     assert "## Take-away" in cells(path, "markdown")[-1].source
 
 
-@chapters
+@notebooks
 def test_cells_are_short(path):
     for cell in cells(path, "code"):
         assert len([line for line in cell.source.splitlines() if line.strip()]) <= LINES_IN_A_CELL, cell.source
+
+
+def test_the_panels_stand_where_their_question_arises():
+    def controls(name):
+        (path,) = (ROOT / "notebooks").glob(f"{name}*")
+        (cell,) = [cell.source for cell in cells(path, "code") if re.search(r"^retrain_panel\(", cell.source, re.M)]
+        return set(re.findall(r'"(\w+)"', cell.split("controls=")[1]))
+
+    assert controls("03") == {"hidden_layers", "units", "activation", "last_activation", "seed"}
+    assert controls("04") == {"batch_size", "epochs", "learning_rate", "seed"}
+    assert controls("05") == {"validation", "training_images", "epochs", "dropout", "weight_decay", "seed"}
 
 
 @chapters
@@ -75,7 +88,7 @@ def test_every_figure_has_a_caption_and_alt_text(path):
         assert options.figure.name.startswith("fig-")
 
 
-@chapters
+@notebooks
 def test_every_number_that_is_glued_is_used(path):
     """The other way round, a number that is used and was not glued, is an error of the build."""
     glued = set(re.findall(r'glue\(\s*"([^"]+)"', "\n".join(cell.source for cell in cells(path, "code"))))

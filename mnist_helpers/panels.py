@@ -1,0 +1,472 @@
+"""The panels of the notebooks: move a slider and retrain, draw a digit, look into the data and the network.
+
+Each is a widget with two faces: JupyterLab shows the live one, whose look is in ``panels.js`` and ``panels.css``; a
+page without a kernel shows a still picture of the last result. What happens on a click is in ``session`` and
+``drawing``. Floor 6 of the package.
+"""
+
+import base64
+import html
+import io
+import os
+import threading
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from mnist_helpers.training import Run  # before keras
+import anywidget
+import keras
+import numpy as np
+import traitlets
+
+from mnist_helpers import plots
+from mnist_helpers.controls import settings_of
+from mnist_helpers.data import Mnist, Split, load_mnist
+from mnist_helpers.drawing import closest, picture_of
+from mnist_helpers.model import parameter_count
+from mnist_helpers.recipe import ARTICLE, Recipe
+from mnist_helpers.session import Session, Trial, title
+
+IMAGES_ON_A_PAGE = 40
+UNITS_ON_A_PAGE = 50
+
+
+class PanelError(ValueError):
+    """A panel was given something that it cannot show; the message says what it takes."""
+
+
+def retrain_panel(
+    recipe: Recipe = ARTICLE,
+    data: Mnist | None = None,
+    controls: Iterable[str] | None = None,
+    seed: int = 0,
+    store: str | os.PathLike | None = None,
+) -> "RetrainPanel":
+    """Show sliders and menus for a recipe, and retrain the network in the background on a click.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The setting at the start. If the store has its run, the panel begins with that.
+    data : Mnist, optional
+        What to train on; by default the MNIST of this package.
+    controls : iterable of str, optional
+        Names of the controls to show, those of ``mnist_helpers.controls.CONTROLS``; all by default. What no control
+        shows stays as in the recipe.
+    seed : int
+        The seed at the start.
+    store : path, optional
+        Folder of the runs, as for ``sweep``.
+
+    Returns
+    -------
+    RetrainPanel
+        A widget, shown where it is the last line of a cell.
+
+    Raises
+    ------
+    RecipeError
+        If a name is that of no control, or the seed is out of range.
+    """
+    return RetrainPanel(Session(recipe, data or load_mnist(), seed, store, controls))
+
+
+def draw_panel(run_or_model: "Run | keras.Model | RetrainPanel", data: Mnist | None = None) -> "DrawPanel":
+    """Draw a digit with mouse, pen, finger or arrow keys, and see what a network makes of it.
+
+    Parameters
+    ----------
+    run_or_model : Run, keras.Model or RetrainPanel
+        The network, from pixels of shape (n, 784) to logits of shape (n, 10). With a retrain panel it is
+        the one that the panel trained last.
+    data : Mnist, optional
+        Whose training images and class names are shown; by default the MNIST of this package.
+
+    Raises
+    ------
+    PanelError
+        If there is no model in what was given.
+    """
+    return DrawPanel(run_or_model, data or load_mnist())
+
+
+def explore_panel(data: Mnist, run: "Run | keras.Model | RetrainPanel") -> "ExplorePanel":
+    """Browse the training and validation images, the confusion matrix, and the weights of the first layer.
+
+    Parameters
+    ----------
+    data : Mnist
+        The images; the test set stays closed.
+    run : Run, keras.Model or RetrainPanel
+        The network, as for ``draw_panel``.
+
+    Raises
+    ------
+    PanelError
+        If there is no model in what was given.
+    """
+    return ExplorePanel(run, data)
+
+
+class _Panel(anywidget.AnyWidget):
+    """A widget whose other face is HTML, for pages without a kernel; a click arrives as a message ``{"do": …}``."""
+
+    _esm = Path(__file__).with_name("panels.js")
+    _css = Path(__file__).with_name("panels.css")
+    view = traitlets.Unicode().tag(sync=True)
+    setup = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, **traits):
+        super().__init__(**traits)
+        self.on_msg(lambda _, message, __: self._obey(message))
+
+    def _obey(self, message: dict) -> None:
+        arguments = {name: value for name, value in message.items() if name != "do"}
+        getattr(self, f"_do_{message['do']}")(**arguments)
+
+    def _do_hello(self) -> None:
+        """A view has opened."""
+
+    def _repr_mimebundle_(self, **options):
+        bundle, metadata = super()._repr_mimebundle_(**options)
+        return bundle | {"text/plain": repr(self), "text/html": self._still()}, metadata
+
+
+class RetrainPanel(_Panel):
+    """The widget that ``retrain_panel`` gives.
+
+    Attributes
+    ----------
+    session : Session
+        Settings and trials; what the controls do can be done through it in code too.
+    """
+
+    state = traitlets.Dict().tag(sync=True)
+    trials = traitlets.List().tag(sync=True)
+    live = traitlets.Dict(None, allow_none=True).tag(sync=True)
+
+    def __init__(self, session: Session):
+        self.session = session
+        self._showing = threading.Lock()
+        groups = {}
+        for control in session.controls:
+            groups.setdefault(control.group, []).append(asdict(control))
+        reset = "Reset to the article" if session.base == ARTICLE else "Reset to the start"
+        super().__init__(view="retrain", setup={"groups": groups, "reset": reset})
+        session.recall()
+        session.listener = self._show
+        self._show()
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs of at least one finished epoch, oldest first; those that were cleared are gone."""
+        return [trial.run for trial in self.session.trials if trial.run is not None and trial.history["val_loss"]]
+
+    def __repr__(self) -> str:
+        return f"RetrainPanel({self.session.base}; {len(self.session.trials)} runs)"
+
+    def _show(self) -> None:
+        with self._showing:
+            self.state = view_of_session(self.session)
+            self.trials = [view_of_trial(trial, self.session.base) for trial in self.session.trials]
+            running = self.session.running
+            self.live = view_of_trial(running, self.session.base) if running else None
+
+    def _do_hello(self):
+        self.session.warm_up()
+
+    def _do_set(self, name, value):
+        self.session.set(name, value)
+        self.session.warm_up(delay=0.7)
+
+    def _do_automatic(self, on):
+        self.session.automatic = bool(on)
+        self._show()
+
+    def _do_train(self):
+        self.session.train()
+
+    def _do_stop(self):
+        self.session.stop()
+
+    def _do_reset(self):
+        self.session.reset()
+
+    def _do_change(self, number, **what):
+        self.session.change(number, **what)
+
+    def _do_use(self, number):
+        self.session.recipe_of_trial(number)
+
+    def _do_clear(self):
+        self.session.clear()
+
+    def _do_test(self, number):
+        self.session.open_test_set(number)
+
+    def _do_program(self):
+        self.send({"program": self.session.program()})
+
+    def _still(self) -> str:
+        trial = self.session.shown
+        if trial is None or not trial.history["val_loss"]:
+            return _figure_html("", "Nothing has been trained in this panel yet.")
+        accuracy = trial.history["val_accuracy"][-1]
+        text = (
+            f"{trial.recipe}; seed {trial.seed}".capitalize() + f": validation accuracy {accuracy:.1%} "
+            f"after {len(trial.history['val_loss'])} epochs."
+        )
+        picture = _image_html(
+            plots.learning_curves({"": [trial.history]}),
+            f"Training and validation loss and accuracy by epoch; the validation accuracy ends at {accuracy:.1%}.",
+        )
+        return _figure_html(picture, text)
+
+
+def view_of_session(session: Session) -> dict:
+    """Give all that a retrain panel shows of its session, but for the trials, as JSON takes it."""
+    running, problem = session.running, session.problem
+    recipe = None if problem else session.job()[0]
+    return {
+        "settings": dict(session.settings),
+        "problem": problem and {"name": problem.name, "sentence": str(problem)},
+        "parameters": recipe and f"{parameter_count(recipe):,}",
+        "expected": recipe and duration(session.expected_seconds(recipe)),
+        "training": running is not None,
+        "changed": session.changed,
+        "automatic": session.automatic,
+        "message": session.message,
+        "shown": session.shown and session.shown.number,
+        "progress": running and progress_of(running, session.expected_seconds(running.recipe)),
+    }
+
+
+def progress_of(trial: Trial, expected: float) -> dict:
+    """Give how far a trial is, as a share and in words, if it was expected to take so many seconds."""
+    if not trial.fraction:
+        return {"fraction": 0.0, "text": f"{title(trial)} is getting ready"}
+    epoch = min(int(trial.fraction * trial.recipe.epochs) + 1, trial.recipe.epochs)
+    left = duration(trial.seconds_left(expected))
+    return {"fraction": trial.fraction, "text": f"{title(trial)}: epoch {epoch} of {trial.recipe.epochs}, {left} left"}
+
+
+def view_of_trial(trial: Trial, base: Recipe) -> dict:
+    """Give all that a retrain panel shows of a trial, as JSON takes it."""
+    curve = list(zip(*trial.curve, strict=True)) or [(), (), ()]
+    return {
+        "number": trial.number,
+        "title": title(trial),
+        "state": trial.state,
+        "stored": trial.stored,
+        "differs": differences(trial, base),
+        "epochs": trial.recipe.epochs,
+        "curve": [[round(value, 5) for value in values] for values in curve],
+        "validation": [[round(value, 5) for value in trial.history[name]] for name in ("val_loss", "val_accuracy")],
+        "best": trial.best_accuracy and f"{trial.best_accuracy:.2%}",
+        "seconds": duration(trial.seconds),
+        "parameters": f"{parameter_count(trial.recipe):,}",
+        "test": trial.test_accuracy and f"{trial.test_accuracy:.2%}",
+        "openable": trial.run is not None and trial.run.model is not None,
+        "pinned": trial.pinned,
+        "hidden": trial.hidden,
+    }
+
+
+def differences(trial: Trial, base: Recipe) -> str:
+    """Say in which settings a trial differs from a recipe with seed 0."""
+    own, first = settings_of(trial.recipe, trial.seed), settings_of(base, seed=0)
+    changed = [f"{name.replace('_', ' ')} {value}" for name, value in own.items() if value != first[name]]
+    return ", ".join(changed) or "the first setting"
+
+
+def duration(seconds: float) -> str:
+    """Write a time as a person would say it."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{seconds / 3600:.1f} h"
+
+
+class DrawPanel(_Panel):
+    """The widget that ``draw_panel`` gives."""
+
+    result = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, network, data: Mnist):
+        self._network, self._data = network, data
+        self._model()
+        super().__init__(view="draw", setup={"names": list(data.class_names)})
+        self._do_draw([], still=True)
+
+    def __repr__(self) -> str:
+        return "DrawPanel()"
+
+    def _model(self) -> keras.Model:
+        return model_of(self._network)
+
+    def _do_draw(self, strokes, still):
+        """Answer a drawing; ``still`` tells that the pen is up, and there is time to look for similar images."""
+        picture = picture_of(strokes)
+        blank = not picture.any()
+        result = {"picture": _encoded(picture), "blank": blank, "closest": []}
+        if not blank:
+            logits = self._model()(picture.reshape(1, -1).astype(np.float32) / 255, training=False)
+            result["probabilities"] = keras.ops.softmax(logits)[0].numpy().astype(float).round(4).tolist()
+            if still:
+                nearest = closest(picture, self._data.train.flat)
+                result["closest"] = [
+                    {
+                        "pixels": _encoded(self._data.train.images[i]),
+                        "label": self._data.class_names[self._data.train.labels[i]],
+                    }
+                    for i in nearest
+                ]
+        self.result = result
+
+    def _still(self) -> str:
+        picture = self._data.validation.images[:1]
+        logits = self._model()(picture.reshape(1, -1).astype(np.float32) / 255, training=False)
+        shares = keras.ops.softmax(logits)[0].numpy()
+        figure = plots.bars({"probability": shares}, self._data.class_names, "probability", percent=True)
+        said = self._data.class_names[int(shares.argmax())]
+        return _figure_html(
+            _image_html(
+                figure, f"Bars of the ten probabilities that the network gives for one image; highest for {said}."
+            ),
+            "Here you draw a digit and watch these ten bars move. Shown: the answer to the first validation image, "
+            f"a {self._data.class_names[self._data.validation.labels[0]]}.",
+        )
+
+
+class ExplorePanel(_Panel):
+    """The widget that ``explore_panel`` gives."""
+
+    images = traitlets.Dict().tag(sync=True)
+    confusion = traitlets.List().tag(sync=True)
+    weights = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, network, data: Mnist):
+        self._network, self._data, self._answers = network, data, {}
+        model_of(network)
+        super().__init__(view="explore", setup={"names": list(data.class_names)})
+        self._do_show("validation")
+        self._do_units(0)
+
+    def __repr__(self) -> str:
+        return "ExplorePanel()"
+
+    def _do_show(self, split, label=None, said=None, order="wrong", start=0):
+        """Show a page of a split: all images or those of one label, of one answer; by index or by how wrong."""
+        chosen = {"training": self._data.train, "validation": self._data.validation}[split]
+        loss, answers = self._answered(chosen)
+        places = np.flatnonzero(
+            (True if label is None else chosen.labels == label) & (True if said is None else answers == said)
+            if not (label is None and said is None)
+            else np.ones(len(chosen), bool)
+        )
+        if order == "wrong":
+            places = places[np.argsort(-loss[places], kind="stable")]
+        start = int(np.clip(start, 0, max(0, len(places) - 1))) // IMAGES_ON_A_PAGE * IMAGES_ON_A_PAGE
+        names = self._data.class_names
+        self.images = {
+            "split": split, "label": label, "said": said, "order": order,
+            "start": start, "total": len(places), "page": IMAGES_ON_A_PAGE,
+            "images": [
+                {
+                    "index": int(i), "pixels": _encoded(chosen.images[i]), "label": names[chosen.labels[i]],
+                    "said": names[answers[i]], "right": bool(answers[i] == chosen.labels[i]),
+                }
+                for i in places[start : start + IMAGES_ON_A_PAGE]
+            ],
+        }  # fmt: skip
+        counts = np.zeros((10, 10), int)
+        np.add.at(counts, (chosen.labels, answers), 1)
+        self.confusion = counts.tolist()
+
+    def _do_units(self, start):
+        """Show a page of the first layer's units, each one's weights as an image."""
+        matrix = next((w.numpy() for w in model_of(self._network).weights if w.shape[:1] == (784,)), np.zeros((784, 0)))
+        units = matrix.T
+        start = int(np.clip(start, 0, max(0, len(units) - 1))) // UNITS_ON_A_PAGE * UNITS_ON_A_PAGE
+        page = units[start : start + UNITS_ON_A_PAGE]
+        scale = np.abs(page).max(axis=1, keepdims=True) + 1e-12
+        scaled = np.rint(127 * page / scale).astype(np.int8)
+        self.weights = {
+            "start": start, "total": len(units), "page": UNITS_ON_A_PAGE,
+            "units": [_encoded(unit) for unit in scaled],
+        }  # fmt: skip
+
+    def _do_again(self):
+        """Ask the network anew, which may have been trained since."""
+        self._answers.clear()
+        shown = self.images
+        self._do_show(shown["split"], shown["label"], shown["said"], shown["order"], shown["start"])
+        self._do_units(self.weights["start"])
+
+    def _answered(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
+        if split not in self._answers:
+            logits = model_of(self._network).predict(split.flat, batch_size=1000, verbose=0)
+            shifted = logits - logits.max(axis=1, keepdims=True)
+            right = shifted[np.arange(len(split)), split.labels]
+            self._answers[split] = np.log(np.exp(shifted).sum(axis=1)) - right, logits.argmax(axis=1)
+        return self._answers[split]
+
+    def _still(self) -> str:
+        loss, answers = self._answered(self._data.validation)
+        worst = np.argsort(-loss)[:10]
+        names, labels = self._data.class_names, self._data.validation.labels
+        figure = plots.digit_grid(
+            self._data.validation.images[worst],
+            [f"{names[labels[i]]}, said {names[answers[i]]}" for i in worst],
+            columns=5,
+        )
+        return _figure_html(
+            _image_html(
+                figure, "The ten validation images with the highest loss, each with its label and the network's answer."
+            ),
+            f"The ten validation images with the highest loss; {int((answers != labels).sum())} are misread in all.",
+        )
+
+
+def model_of(network: "Run | keras.Model | RetrainPanel") -> keras.Model:
+    """Find the model in what a panel was given.
+
+    Raises
+    ------
+    PanelError
+        If there is none.
+    """
+    if isinstance(network, RetrainPanel):
+        trained = [run.model for run in network.runs if run.model is not None]
+        shown = network.session.shown
+        if shown is not None and shown.run is not None and shown.run.model is not None:
+            return shown.run.model
+        if trained:
+            return trained[-1]
+        raise PanelError("the retrain panel holds no trained network yet; expected one. Press Train in it first.")
+    model = network.model if isinstance(network, Run) else network
+    if not isinstance(model, keras.Model):
+        raise PanelError(
+            f"{network!r} has no model; expected a run with its model, a Keras model, or a retrain panel. "
+            "Runs of train, trained_runs and load_run have one."
+        )
+    return model
+
+
+def _encoded(pixels: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(pixels).tobytes()).decode()
+
+
+def _image_html(figure, alt: str) -> str:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=200)
+    source = base64.b64encode(file.getvalue()).decode()
+    return f'<img src="data:image/png;base64,{source}" alt="{html.escape(alt)}">'
+
+
+def _figure_html(picture: str, text: str) -> str:
+    how = "This is a still: run this notebook on your own machine (<code>make lab</code>), and it answers live."
+    return f'<figure class="panel-still">{picture}<figcaption>{html.escape(text)} {how}</figcaption></figure>'

@@ -1,0 +1,400 @@
+"""The panels as a reader of the notebooks meets them: a real JupyterLab in a real browser.
+
+One notebook serves all tests, because a kernel takes seconds to start; each test leaves the panel at rest.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+
+import nbclient
+import nbformat
+import pytest
+from playwright.sync_api import expect
+
+CELLS = [
+    "from mnist_helpers.data import load_mnist\n"
+    "from mnist_helpers.panels import draw_panel, explore_panel, retrain_panel\n"
+    "mnist = load_mnist()",
+    "lab = retrain_panel(data=mnist)\nlab",
+    "print('six times seven is', 6 * 7)",
+    "print('last', lab.runs[-1].history['val_accuracy'][-1])",
+    "draw_panel(lab)",
+    "explore_panel(mnist, lab)",
+]
+TRAINING, OTHER, ACCURACY, DRAWING, EXPLORING = range(1, 6)
+SECONDS = 1_000  # of Playwright's milliseconds
+
+
+def notebook(*sources):
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A JupyterLab with settings of its own; gives the address of the notebook, and the log."""
+    home = tmp_path_factory.mktemp("jupyter")
+    nbformat.write(notebook(*CELLS), home / "panels.ipynb")
+    no_news = home / "settings" / "@jupyterlab" / "apputils-extension"
+    no_news.mkdir(parents=True)
+    (no_news / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
+    environment = os.environ | {
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+        "MNIST_HELPERS_RUNS": str(home / "runs"),
+    }
+    options = ["--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0", f"--ServerApp.root_dir={home}"]
+    with (home / "log").open("w") as log:
+        command = [sys.executable, "-m", "jupyterlab", *options]
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+    give_up = time.monotonic() + 60
+    while not (started := list((home / "runtime").glob("jpserver-*.json"))):
+        assert process.poll() is None, (home / "log").read_text()
+        assert time.monotonic() < give_up
+        time.sleep(0.1)
+    about = json.loads(started[0].read_text())
+    # With its kernel up, because JupyterLab forgets what it is asked to run before that, or asks which kernel to take.
+    wish = {"path": "panels.ipynb", "name": "", "type": "notebook", "kernel": {"name": "python3"}}
+    headers = {"Authorization": f"token {about['token']}"}
+    urllib.request.urlopen(
+        urllib.request.Request(f"{about['url']}api/sessions", json.dumps(wish).encode(), headers), timeout=60
+    )
+    yield f"{about['url']}lab/tree/panels.ipynb?token={about['token']}", home / "log"
+    process.terminate()
+    process.wait(timeout=60)
+
+
+class Lab:
+    """The notebook in the browser, and what went wrong in its console."""
+
+    def __init__(self, browser, address):
+        self.address = address
+        self.page = browser.new_context(viewport={"width": 1400, "height": 1300}).new_page()
+        self.faults = []
+        self.page.on("console", lambda message: message.type == "error" and self.faults.append(message.text))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.open()
+        for cell in (0, TRAINING):
+            self.run(cell)
+        self.panel = self.page.locator(".mnist-panel.retrain")
+        expect(self.panel).to_be_visible(timeout=90 * SECONDS)
+        self.rows = self.panel.locator(".trials tbody tr")
+        self.message = self.panel.locator(".message")
+        self.stop = self.button("Stop")
+
+    def open(self):
+        self.page.goto(self.address)
+        expect(self.page.locator(".jp-Notebook .jp-Cell").first).to_be_visible(timeout=60 * SECONDS)
+        expect(self.page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60 * SECONDS)
+        expect(self.page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]")).to_be_attached(
+            timeout=60 * SECONDS
+        )
+
+    def cell(self, number):
+        return self.page.locator(".jp-Notebook .jp-Cell").nth(number)
+
+    def run(self, number):
+        prompt = self.cell(number).locator(".jp-InputPrompt")
+        before = prompt.inner_text()
+        self.cell(number).locator(".jp-InputArea-editor").click()
+        self.page.keyboard.press("Control+Enter")
+        expect(prompt).not_to_have_text(before)
+        expect(prompt).to_have_text(re.compile(r"\[\d+\]:"), timeout=60 * SECONDS)
+
+    def button(self, name):
+        return self.panel.get_by_role("button", name=name, exact=True)
+
+    def slide(self, label, key):
+        """Move a slider by a key. JupyterLab takes the focus to the cell a moment after a click, so hold on to it."""
+        slider = self.panel.get_by_role("slider", name=label, exact=True)
+        before = slider.get_attribute("aria-valuetext")
+        for _ in range(20):
+            slider.focus()
+            self.page.wait_for_timeout(100)
+            self.page.keyboard.press(key)
+            if slider.get_attribute("aria-valuetext") != before:
+                return
+        pytest.fail(f"{label} does not move")
+
+    def until(self, locator, text, act):
+        """Act until an element says what it should: the page may scroll away under a click."""
+        for _ in range(5):
+            act()
+            try:
+                expect(locator).to_contain_text(text, timeout=2 * SECONDS)
+                return
+            except AssertionError:
+                continue
+        expect(locator).to_contain_text(text)
+
+    def curve(self):
+        """Length of the path of the training curve of the run that is shown."""
+        return len(self.panel.locator("svg.chart path.shown.training").first.get_attribute("d") or "")
+
+    def longer_than(self, length):
+        self.page.wait_for_function(
+            "length => document.querySelector('svg.chart path.shown.training')?.getAttribute('d').length > length",
+            arg=length,
+            timeout=60 * SECONDS,
+        )
+        return self.curve()
+
+    def at_rest(self):
+        expect(self.stop).to_be_disabled(timeout=60 * SECONDS)
+
+
+@pytest.fixture(scope="module")
+def opened(browser, server):
+    lab = Lab(browser, server[0])
+    yield lab
+    lab.page.context.close()
+
+
+@pytest.fixture
+def lab(opened):
+    """The panel with the article's setting, and no run."""
+    if opened.stop.is_enabled():
+        opened.stop.click()
+        opened.at_rest()
+    opened.button("Reset to the article").click()
+    expect(opened.panel.locator(".facts")).to_contain_text("130,010 parameters")
+    if opened.rows.count():
+        for pressed in opened.panel.locator(".trials button[aria-pressed=true]").all():
+            pressed.click()
+        opened.button("Clear all but the pinned").click()
+    expect(opened.rows).to_have_count(0)
+    yield opened
+    assert opened.faults == []
+
+
+def test_the_articles_run_grows_before_the_eyes_and_its_program_gives_the_same(lab):
+    lab.button("Train").click()
+    first = lab.longer_than(0)
+    assert lab.stop.is_enabled()
+    lab.longer_than(first)
+    assert lab.stop.is_enabled(), "the curve must grow before training ends"
+    lab.at_rest()
+    expect(lab.rows).to_have_count(1)
+    assert re.search(r"9[67]\.\d\d%", lab.rows.first.inner_text())
+    assert lab.panel.locator("circle.shown").count() == 2 * 10
+
+    lab.run(ACCURACY)
+    output = lab.cell(ACCURACY).locator(".jp-OutputArea-output")
+    expect(output).to_contain_text("last 0.9")
+    accuracy = float(output.inner_text().split()[-1])
+    lab.panel.get_by_text("Show code").click()
+    code = lab.panel.locator(".program code")
+    expect(code).to_contain_text("model.fit(")
+    program = notebook(code.inner_text() + "\nprint('last', history['val_accuracy'][-1])")
+    lab.panel.get_by_text("Show code").click()
+    nbclient.NotebookClient(program, timeout=300).execute()
+    printed = "".join(output.text for output in program.cells[0].outputs if output.output_type == "stream")
+    assert float(printed.split()[-1]) == pytest.approx(accuracy, abs=1e-6)
+
+
+def test_the_test_set_is_opened_for_one_run_on_request(lab):
+    lab.slide("Epochs", "Home")
+    lab.button("Train").click()
+    expect(lab.rows).to_have_count(1, timeout=60 * SECONDS)
+    lab.rows.get_by_role("button", name=re.compile("Open the test set for Run")).click()
+    expect(lab.rows.locator("td").nth(4)).to_have_text(re.compile(r"^9\d\.\d\d%$"), timeout=30 * SECONDS)
+
+
+def test_other_cells_run_while_it_trains_and_stop_keeps_what_was_reached(lab):
+    lab.slide("Epochs", "End")
+    expect(lab.panel.get_by_label("Epochs", exact=True)).to_have_attribute("aria-valuetext", "100")
+    expect(lab.panel.locator(".facts")).not_to_have_text(re.compile(r"about \d\.\d s"))
+    lab.button("Train").click()
+    lab.longer_than(0)
+    lab.run(OTHER)
+    expect(lab.cell(OTHER).locator(".jp-OutputArea-output")).to_have_text(re.compile("six times seven is 42"))
+    assert lab.stop.is_enabled(), "the cell must not have waited for the training"
+    lab.page.wait_for_selector(".mnist-panel circle.shown")
+    lab.stop.click()
+    lab.at_rest()
+    expect(lab.rows).to_have_count(1)
+    expect(lab.rows.first).to_contain_text("epochs 100 (stopped)")
+
+
+def test_everything_is_reached_and_moved_by_keyboard(lab):
+    right = ["Units a layer", "Batch size", "Learning rate", "Dropout", "Weight decay"]
+    names = [*right, "Hidden layers", "Training images"]
+    for name in names:
+        slider = lab.panel.get_by_role("slider", name=name, exact=True)
+        lab.slide(name, "ArrowRight" if name in right else "ArrowLeft")
+        assert slider.evaluate(
+            "slider => document.getElementById(slider.getAttribute('aria-describedby').split(' ')[0])"
+        )
+    for name in ("Activation", "Last activation", "Augmentation", "Validation split"):
+        assert lab.panel.get_by_role("combobox", name=name, exact=True).is_enabled()
+    lab.panel.get_by_role("switch", name="Batch norm").focus()
+    lab.page.keyboard.press("Space")
+    assert lab.panel.get_by_role("switch", name="Batch norm").is_checked()
+    lab.panel.get_by_role("spinbutton", name="Seed").fill("5")
+    expect(lab.panel.locator(".facts")).to_contain_text(
+        f"{(784 + 1) * 128 + 4 * (128 + 1) * 128 + 5 * 4 * 128 + 1290:,}"
+    )
+
+    lab.button("Reset to the article").focus()
+    lab.page.keyboard.press("Enter")
+    expect(lab.panel.locator(".facts")).to_contain_text("130,010 parameters")
+    lab.slide("Epochs", "Home")
+    lab.slide("Units a layer", "Home")
+    # A press of the space bar may come before the panel has heard of the last move.
+    expect(lab.panel.locator(".facts")).to_contain_text("6,730 parameters")
+    lab.button("Train").focus()
+    lab.page.keyboard.press("Space")
+    expect(lab.rows).to_have_count(1, timeout=60 * SECONDS)
+    expect(lab.rows.first).to_contain_text("units 8, epochs 1")
+
+
+def test_a_change_while_training_offers_a_restart_and_never_queues(lab):
+    lab.slide("Epochs", "End")
+    expect(lab.panel.locator(".facts")).not_to_have_text(re.compile(r"about \d\.\d s"))
+    lab.button("Train").click()
+    lab.longer_than(0)
+    lab.slide("Epochs", "Home")
+    expect(lab.button("Restart with this setting")).to_be_enabled()
+    lab.slide("Units a layer", "Home")
+    expect(lab.panel.locator(".facts")).to_contain_text("6,730 parameters")
+    lab.button("Restart with this setting").click()
+    expect(lab.rows).to_have_count(1, timeout=60 * SECONDS)
+    lab.at_rest()
+    expect(lab.rows.first).to_contain_text("units 8, epochs 1")
+
+
+def test_retrain_as_i_move(lab):
+    switch = lab.panel.get_by_label("Retrain as I move")
+    switch.check()
+    lab.slide("Epochs", "Home")
+    expect(lab.rows).not_to_have_count(0, timeout=60 * SECONDS)
+    lab.at_rest()
+    expect(lab.rows.first).to_contain_text("epochs 1")
+    switch.uncheck()
+
+
+def test_runs_can_be_named_pinned_hidden_compared_and_cleared(lab):
+    lab.slide("Epochs", "Home")
+    for seed in ("11", "12"):
+        lab.panel.get_by_label("Seed").fill(seed)
+        lab.page.keyboard.press("Tab")
+        lab.button("Train").click()
+        expect(lab.rows).to_have_count(int(seed) - 10, timeout=60 * SECONDS)
+    newest, oldest = lab.rows.nth(0), lab.rows.nth(1)
+    expect(newest).to_contain_text("seed 12")
+    assert lab.panel.locator("path.earlier.validation").count() == 1 + 2  # one of them is the legend's
+    oldest.get_by_role("textbox").fill("the first")
+    lab.page.keyboard.press("Tab")
+    oldest.get_by_role("button", name=re.compile("^Pin")).click()
+    expect(lab.panel.locator("path.pinned.validation")).to_have_count(2)
+    assert "the first" in lab.panel.locator("path.pinned.validation title").first.text_content()
+    newest.get_by_role("checkbox").uncheck()
+    expect(lab.panel.locator("svg.chart path.shown")).to_have_count(0)
+
+    lab.panel.get_by_label("Seed").fill("11")
+    lab.page.keyboard.press("Tab")
+    lab.button("Train").click()
+    expect(lab.message).to_have_text("the first had this setting already: here it is again, at once.")
+    lab.button("Clear all but the pinned").click()
+    expect(lab.rows).to_have_count(1)
+    expect(lab.rows.get_by_role("textbox")).to_have_value("the first")
+
+
+def test_a_bad_setting_is_explained_beside_its_control(lab):
+    lab.panel.get_by_label("Validation split").select_option("leaking")
+    lab.slide("Training images", "ArrowLeft")
+    problem = lab.panel.locator("[data-control=training_images] .problem")
+    expect(problem).to_contain_text("training_images is 40,000 with a leaking validation set; expected 54,000")
+    expect(lab.button("Train")).to_be_disabled()
+    assert lab.panel.get_by_label("Training images").get_attribute("aria-invalid") == "true"
+    lab.slide("Training images", "ArrowRight")
+    expect(problem).to_have_text("")
+    expect(lab.button("Train")).to_be_enabled()
+
+
+def trained_one(lab):
+    lab.button("Train").click()
+    expect(lab.rows).to_have_count(1, timeout=60 * SECONDS)
+    lab.at_rest()
+
+
+def test_a_seven_drawn_with_the_mouse_is_read_as_seven(lab):
+    trained_one(lab)
+    lab.run(DRAWING)
+    panel = lab.page.locator(".mnist-panel.draw")
+    sheet = panel.locator(".sheet")
+    expect(sheet).to_be_visible(timeout=30 * SECONDS)
+    sheet.scroll_into_view_if_needed()
+    box = sheet.bounding_box()
+
+    def at(x, y):
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+    lab.page.mouse.move(*at(0.25, 0.2))
+    lab.page.mouse.down()
+    lab.page.mouse.move(*at(0.75, 0.2), steps=8)
+    # The answer comes while the pen is still down.
+    expect(panel.locator(".verdict")).to_have_text(re.compile("It reads"))
+    lab.page.mouse.move(*at(0.45, 0.85), steps=8)
+    lab.page.mouse.up()
+    expect(panel.locator(".verdict")).to_have_text(re.compile("It reads 7"))
+    expect(panel.locator(".shares .best")).to_contain_text("7")
+    expect(panel.locator(".nearest figure")).to_have_count(5)
+    assert panel.locator(".nearest figcaption").all_inner_texts().count("7") >= 3
+    panel.get_by_role("button", name="Clear").click()
+    expect(panel.locator(".verdict")).to_have_text("Draw a digit.")
+    # And by keyboard: a vertical stroke is a 1.
+    sheet.focus()
+    for key in ["Space", *12 * ["ArrowDown"], "Space"]:
+        lab.page.keyboard.press(key)
+    expect(panel.locator(".verdict")).to_have_text(re.compile("It reads 1"))
+
+
+def test_a_cell_of_the_confusion_matrix_shows_its_images(lab):
+    trained_one(lab)
+    lab.run(EXPLORING)
+    panel = lab.page.locator(".mnist-panel.explore")
+    expect(panel).to_be_visible(timeout=30 * SECONDS)
+    cell = panel.get_by_role("button", name=re.compile(r"^\d+ of 4 read as 9$"))
+    number = int(cell.inner_text())
+    where = panel.locator(".where").first
+    lab.until(where, f"of {number} of 4 that it reads as 9", cell.click)
+    expect(panel.locator(".images figure")).to_have_count(min(number, 40))
+    assert set(panel.locator(".images figcaption").all_inner_texts()) == {"4, said 9"}
+    panel.get_by_label("Go to index").fill("41")
+    lab.until(where, "Images 41 to 80 of 6,000", lambda: panel.get_by_label("Go to index").press("Enter"))
+    assert panel.locator(".units canvas").count() == 50
+    panel.get_by_role("button", name="Next units").click()
+    expect(panel.get_by_label("Weights of unit 51", exact=True)).to_be_visible()
+
+
+def test_a_notebook_that_is_closed_and_opened_again_has_its_panel(lab):
+    lab.slide("Epochs", "Home")
+    expect(lab.panel.locator("[data-control=epochs] output")).to_have_text("1")
+    trained_one(lab)
+    lab.page.get_by_role("button", name="Save and create checkpoint").click()
+    lab.page.wait_for_timeout(1_000)
+    lab.page.locator(".lm-DockPanel-tabBar .lm-TabBar-tabCloseIcon").first.click()
+    expect(lab.page.locator(".jp-Notebook")).to_have_count(0)
+    lab.page.locator(".jp-DirListing-item", has_text="panels.ipynb").dblclick()
+    expect(lab.panel).to_be_visible(timeout=60 * SECONDS)
+    expect(lab.rows).to_have_count(1, timeout=60 * SECONDS)
+    lab.slide("Units a layer", "Home")
+    expect(lab.panel.locator(".facts")).to_contain_text("6,730 parameters")
+    lab.button("Train").click()
+    expect(lab.rows).to_have_count(2, timeout=60 * SECONDS)
+
+
+def test_the_servers_log_has_no_error(lab, server):
+    _, log = server
+    text = log.read_text()
+    assert "Traceback" not in text, text[text.index("Traceback") - 500 :][:3000]
+    assert not re.search(r"^\[E ", text, re.M), text
