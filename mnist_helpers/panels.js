@@ -142,18 +142,28 @@ function retrainView(port) {
     moving.checked = state.automatic;
     say(facts, state.problem ? "" : `${state.parameters} parameters, about ${state.expected} to train`);
     say(message, state.message);
-    bar.classList.toggle("busy", state.training);
-    const fraction = state.progress ? state.progress.fraction : 0;
-    bar.firstChild.style.width = `${100 * fraction}%`;
-    bar.setAttribute("aria-valuenow", Math.round(100 * fraction));
-    say(progress, state.progress ? state.progress.text : "");
     for (const control of controls) control.show(state.settings, state.problem);
     // A problem of something that no control shows stands with the message.
     if (state.problem && !controls.some((control) => control.name === state.problem.name)) say(message, state.problem.sentence);
     if (program.open && !state.training) port.send({ do: "program" });
   }
 
-  function showTrials() {
+  function showProgress(live) {
+    const { fraction, text } = live ? live.progress : { fraction: 0, text: "" };
+    bar.firstChild.style.width = `${100 * fraction}%`;
+    bar.setAttribute("aria-valuenow", Math.round(100 * fraction));
+    say(progress, text);
+  }
+
+  // Once a frame at most, however many messages come.
+  let due = false;
+  function redraw() {
+    if (!due) requestAnimationFrame(drawTrials);
+    due = true;
+  }
+
+  function drawTrials() {
+    due = false;
     const { shown } = port.get("state");
     const live = port.get("live");
     const trials = [...port.get("trials"), ...(live ? [live] : [])].filter((trial) => !trial.hidden);
@@ -185,13 +195,14 @@ function retrainView(port) {
     table.node,
     program,
   );
-  port.on("state", (state) => { showState(state); showTrials(); });
-  port.on("trials", (trials) => { table.show(trials); showTrials(); });
-  port.on("live", showTrials);
+  port.on("state", (state) => { showState(state); redraw(); });
+  port.on("trials", (trials) => { table.show(trials); redraw(); });
+  port.on("live", (live) => { showProgress(live); redraw(); });
   port.on("message", (sent) => sent.program && say(code, sent.program));
   showState(port.get("state"));
   table.show(port.get("trials"));
-  showTrials();
+  showProgress(port.get("live"));
+  drawTrials();
   return panel;
 }
 

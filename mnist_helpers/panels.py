@@ -171,7 +171,10 @@ class RetrainPanel(_Panel):
             self.state = view_of_session(self.session)
             self.trials = [view_of_trial(trial, self.session.base) for trial in self.session.trials]
             running = self.session.running
-            self.live = view_of_trial(running, self.session.base) if running else None
+            self.live = running and {
+                "progress": progress_of(running, self.session.expected_seconds(running.recipe)),
+                **view_of_trial(running, self.session.base),
+            }
 
     def _do_hello(self):
         self.session.warm_up()
@@ -213,9 +216,10 @@ class RetrainPanel(_Panel):
         if trial is None or not trial.history["val_loss"]:
             return _figure_html("", "Nothing has been trained in this panel yet.")
         accuracy = trial.history["val_accuracy"][-1]
+        changed = changed_settings(trial, ARTICLE)
         text = (
-            f"{trial.recipe}; seed {trial.seed}".capitalize() + f": validation accuracy {accuracy:.1%} "
-            f"after {len(trial.history['val_loss'])} epochs."
+            f"The article's network{f' with {changed}' if changed else ''}, seed {trial.seed}: "
+            f"validation accuracy {accuracy:.1%} after {len(trial.history['val_loss'])} epochs."
         )
         picture = _image_html(
             plots.learning_curves({"": [trial.history]}),
@@ -238,7 +242,6 @@ def view_of_session(session: Session) -> dict:
         "automatic": session.automatic,
         "message": session.message,
         "shown": session.shown and session.shown.number,
-        "progress": running and progress_of(running, session.expected_seconds(running.recipe)),
     }
 
 
@@ -259,7 +262,7 @@ def view_of_trial(trial: Trial, base: Recipe) -> dict:
         "title": title(trial),
         "state": trial.state,
         "stored": trial.stored,
-        "differs": differences(trial, base),
+        "differs": ", ".join(filter(None, [changed_settings(trial, base), f"seed {trial.seed}"])),
         "epochs": trial.recipe.epochs,
         "curve": [[round(value, 5) for value in values] for values in curve],
         "validation": [[round(value, 5) for value in trial.history[name]] for name in ("val_loss", "val_accuracy")],
@@ -273,11 +276,11 @@ def view_of_trial(trial: Trial, base: Recipe) -> dict:
     }
 
 
-def differences(trial: Trial, base: Recipe) -> str:
-    """Say in which settings a trial differs from a recipe with seed 0."""
-    own, first = settings_of(trial.recipe, trial.seed), settings_of(base, seed=0)
-    changed = [f"{name.replace('_', ' ')} {value}" for name, value in own.items() if value != first[name]]
-    return ", ".join(changed) or "the first setting"
+def changed_settings(trial: Trial, base: Recipe) -> str:
+    """Say in which controls a trial differs from a recipe, the seed left out; empty if in none."""
+    first = settings_of(base, trial.seed)
+    changed = {name: value for name, value in settings_of(trial.recipe, trial.seed).items() if value != first[name]}
+    return ", ".join(f"{name.replace('_', ' ')} {str(value).replace('_', ' ')}" for name, value in changed.items())
 
 
 def duration(seconds: float) -> str:

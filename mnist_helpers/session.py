@@ -3,6 +3,7 @@
 No widget is in here, so that all of it can be tested without a browser. Floor 5 of the package.
 """
 
+import math
 import os
 import threading
 import time
@@ -17,6 +18,7 @@ from mnist_helpers.recipe import Recipe, RecipeError
 from mnist_helpers.sweep import SweepError, load_run, save_run
 from mnist_helpers.training import Report, Run, TrainingError, pays_to_compile, prepare, train
 
+SECONDS_BETWEEN_TELLINGS = 0.1  # what listens, a browser in the end, takes time from the training
 MOST_POINTS = 400  # of a training curve, an even number; more cannot be told apart on a screen
 
 
@@ -237,7 +239,7 @@ class Session:
     def stop(self) -> None:
         """Stop training after the present steps, 70 ms at most or one batch, and keep what was reached."""
         with self._lock:
-            if self.running is not None:
+            if self.running is not None and self.running.state == "training":
                 self.running.state = "stopped"
                 if self._wanted is not None:
                     self.shown = self.trials[-1] if self.trials else None
@@ -353,10 +355,13 @@ class Session:
             return
 
         def report(now: Report) -> None:
+            nonlocal told
             trial.add(now, time.perf_counter() - started)
-            self._tell()
+            if time.perf_counter() - told > SECONDS_BETWEEN_TELLINGS:
+                told = time.perf_counter()
+                self._tell()
 
-        started = time.perf_counter()
+        started, told = time.perf_counter(), -math.inf
         try:
             run = train(trial.recipe, self.data, trial.seed, report=report, stop=stop, progress=False)
         except Exception as error:
@@ -370,15 +375,18 @@ class Session:
         complete = not stop.is_set() or len(run.history["loss"]) == trial.recipe.epochs
         if not complete and trial.state != "stopped":
             return  # another setting took its place
-        trial.state = "finished" if complete else "stopped"
-        message = ""
         if complete:
+            trial.state = "finished"
             self._pace = sum(run.history["seconds"]) / predicted_seconds(trial.recipe)
-            try:
-                save_run(run, self._store)
-            except (OSError, SweepError) as error:
-                message = f"The run could not be put into the store, and lasts as long as this session: {error}"
-        self._keep(trial, message)
+        self._keep(trial)
+        if complete:
+            self._save(run)
+
+    def _save(self, run: Run) -> None:
+        try:
+            save_run(run, self._store)
+        except (OSError, SweepError) as error:
+            self.message = f"The run could not be put into the store, and lasts as long as this session: {error}"
 
     def _keep(self, trial: Trial, message: str = "") -> None:
         with self._lock:
@@ -386,6 +394,9 @@ class Session:
             if self.running in (None, trial):
                 self.shown = trial
                 self.message = message or ("From the run store: this setting was trained before." * trial.stored)
+            if self._running is trial:
+                self._running = None
+        self._tell()
 
     def _recall_into(self, trial: Trial) -> bool:
         for model in (True, False):

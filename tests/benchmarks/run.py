@@ -25,6 +25,9 @@ import numpy as np
 import psutil
 from candidates import CANDIDATES, SIZES
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from browsing import Lab, jupyterlab, launched
+
 from mnist_helpers.data import load_mnist
 from mnist_helpers.recipe import ARTICLE, Recipe
 from mnist_helpers.sweep import sweep
@@ -263,6 +266,48 @@ def growth_of_sweeps():
     return table
 
 
+def panel():
+    """The article's ten epochs on a click in JupyterLab, and by `train` in a cell of the same notebook, in turns."""
+    cells = [
+        "import time\nfrom mnist_helpers.data import load_mnist\nfrom mnist_helpers.panels import retrain_panel\n"
+        "from mnist_helpers.recipe import ARTICLE\nfrom mnist_helpers.training import train\nmnist = load_mnist()",
+        "lab = retrain_panel(data=mnist)\nlab",
+        "started = time.perf_counter()\ntrain(ARTICLE, mnist, len(lab.runs), progress=False)\n"
+        "print('seconds', time.perf_counter() - started)",
+    ]
+    first_points, clicked, called = [], [], []
+    with (
+        tempfile.TemporaryDirectory() as home,
+        jupyterlab(Path(home), cells) as (address, _),
+        launched() as browser,
+    ):
+        lab = Lab(browser, address)
+        time.sleep(4)  # a reader needs longer to find the button
+        for seed in range(ROUNDS):
+            lab.panel.get_by_label("Seed").fill(str(seed))
+            started = time.perf_counter()
+            lab.button("Train").click()
+            lab.page.wait_for_function(
+                """run => [...document.querySelectorAll("svg.chart path.shown.training")].some(
+                    (path) => path.textContent === `${run}, training` && path.getAttribute("d"))""",
+                arg=f"Run {seed + 1}",
+            )
+            first_points.append(time.perf_counter() - started)
+            lab.page.wait_for_function("document.querySelector('.mnist-panel tbody').children.length > " + str(seed))
+            clicked.append(time.perf_counter() - started)
+            lab.run(2)
+            called.append(float(lab.cell(2).locator(".jp-OutputArea-output").inner_text().split()[-1]))
+    click, call = statistics.median(clicked), statistics.median(called)
+    return [
+        ["what", "seconds"],
+        ["click to first point, first click", f"{first_points[0]:.2f}"],
+        ["click to first point, later clicks", f"{statistics.median(first_points[1:]):.2f}"],
+        ["click to the end of ten epochs", f"{click:.2f}"],
+        ["`train` without a panel", f"{call:.2f}"],
+        ["click over `train`", f"{click / call:.2f} ×"],
+    ]
+
+
 SECTIONS = {
     "One epoch": (
         epochs,
@@ -281,6 +326,12 @@ SECTIONS = {
         "A sweep of 60 runs: 3 depths × 4 widths × 5 seeds, two epochs each, starting with no process, no compiled "
         "loop and an empty store; median of 3 sweeps each, which took turns. The single process has all TensorFlow "
         "threads, a worker has one. Memory is that of all processes together, shared pages counted once.",
+    ),
+    "The panel": (
+        panel,
+        "The article's network in the retrain panel, in JupyterLab in a browser on the same machine, against the same "
+        f"training called in a cell of the same notebook; they took turns, median of {ROUNDS} rounds with another seed "
+        "each.",
     ),
     "How time grows": (
         growth,

@@ -1,0 +1,172 @@
+"""A real browser, and a real JupyterLab in it; shared by tests and benchmarks.
+
+The browser is any Chromium, Chrome or Edge of this machine; `CHROMIUM` names one that is not found by itself.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+SECONDS = 1_000  # of Playwright's milliseconds
+BROWSERS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "msedge",
+    "microsoft-edge",
+)
+NO_BROWSER = (
+    "No Chromium, Chrome or Edge was found. Install one (Debian and Ubuntu: apt-get install chromium; elsewhere: "
+    "python -m playwright install chromium), or name yours in the environment variable CHROMIUM."
+)
+# Chromium's own errands would count as requests of the page.
+QUIET_BROWSER = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+
+
+@contextmanager
+def launched():
+    """Start the browser, and close it at the end; gives None if there is none."""
+    with sync_playwright() as playwright:
+        own = Path(playwright.chromium.executable_path)
+        found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+        if not found and own.exists():
+            found = str(own)
+        if not found:
+            yield None
+            return
+        as_root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=found, args=[*QUIET_BROWSER, *as_root])
+        yield browser
+        browser.close()
+
+
+def notebook(*sources):
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+
+
+@contextmanager
+def jupyterlab(home, cells):
+    """Run a JupyterLab on a notebook of these cells, with its own settings; give the notebook's address and the log."""
+    nbformat.write(notebook(*cells), home / "panels.ipynb")
+    no_news = home / "settings" / "@jupyterlab" / "apputils-extension"
+    no_news.mkdir(parents=True)
+    (no_news / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
+    environment = os.environ | {
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+        "MNIST_HELPERS_RUNS": str(home / "runs"),
+    }
+    options = ["--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0", f"--ServerApp.root_dir={home}"]
+    with (home / "log").open("w") as log:
+        command = [sys.executable, "-m", "jupyterlab", *options]
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+    try:
+        give_up = time.monotonic() + 60
+        while not (started := list((home / "runtime").glob("jpserver-*.json"))):
+            assert process.poll() is None, (home / "log").read_text()
+            assert time.monotonic() < give_up
+            time.sleep(0.1)
+        about = json.loads(started[0].read_text())
+        # With its kernel up: before that, JupyterLab forgets what it is asked to run, or asks which kernel to take.
+        wish = {"path": "panels.ipynb", "name": "", "type": "notebook", "kernel": {"name": "python3"}}
+        headers = {"Authorization": f"token {about['token']}"}
+        urllib.request.urlopen(
+            urllib.request.Request(f"{about['url']}api/sessions", json.dumps(wish).encode(), headers), timeout=60
+        )
+        yield f"{about['url']}lab/tree/panels.ipynb?token={about['token']}", home / "log"
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+class Lab:
+    """The notebook in the browser, and what went wrong in its console."""
+
+    def __init__(self, browser, address):
+        self.address = address
+        self.page = browser.new_context(viewport={"width": 1400, "height": 1300}).new_page()
+        self.faults = []
+        self.page.on("console", lambda message: message.type == "error" and self.faults.append(message.text))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.open()
+        for cell in (0, 1):  # the imports, and the panel
+            self.run(cell)
+        self.panel = self.page.locator(".mnist-panel.retrain")
+        expect(self.panel).to_be_visible(timeout=90 * SECONDS)
+        self.rows = self.panel.locator(".trials tbody tr")
+        self.message = self.panel.locator(".message")
+        self.stop = self.button("Stop")
+
+    def open(self):
+        self.page.goto(self.address)
+        expect(self.page.locator(".jp-Notebook .jp-Cell").first).to_be_visible(timeout=60 * SECONDS)
+        expect(self.page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60 * SECONDS)
+
+    def cell(self, number):
+        return self.page.locator(".jp-Notebook .jp-Cell").nth(number)
+
+    def run(self, number):
+        prompt = self.cell(number).locator(".jp-InputPrompt")
+        before = prompt.inner_text()
+        self.cell(number).locator(".jp-InputArea-editor").click()
+        self.page.keyboard.press("Control+Enter")
+        expect(prompt).not_to_have_text(before)
+        expect(prompt).to_have_text(re.compile(r"\[\d+\]:"), timeout=60 * SECONDS)
+
+    def button(self, name):
+        return self.panel.get_by_role("button", name=name, exact=True)
+
+    def slide(self, label, key):
+        """Move a slider by a key. JupyterLab takes the focus to the cell a moment after a click, so hold on to it."""
+        slider = self.panel.get_by_role("slider", name=label, exact=True)
+        before = slider.get_attribute("aria-valuetext")
+        for _ in range(20):
+            slider.focus()
+            self.page.wait_for_timeout(100)
+            self.page.keyboard.press(key)
+            if slider.get_attribute("aria-valuetext") != before:
+                return
+        pytest.fail(f"{label} does not move")
+
+    def until(self, locator, text, act):
+        """Act until an element says what it should: the page may scroll away under a click."""
+        for _ in range(5):
+            act()
+            try:
+                expect(locator).to_contain_text(text, timeout=2 * SECONDS)
+                return
+            except AssertionError:
+                continue
+        expect(locator).to_contain_text(text)
+
+    def curve(self):
+        """Length of the path of the training curve of the run that is shown."""
+        return len(self.panel.locator("svg.chart path.shown.training").first.get_attribute("d") or "")
+
+    def longer_than(self, length):
+        self.page.wait_for_function(
+            "length => document.querySelector('svg.chart path.shown.training')?.getAttribute('d').length > length",
+            arg=length,
+            timeout=60 * SECONDS,
+        )
+        return self.curve()
+
+    def at_rest(self):
+        expect(self.stop).to_be_disabled(timeout=60 * SECONDS)
