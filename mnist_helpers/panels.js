@@ -46,10 +46,13 @@ const button = (text, click, attributes = {}) => h("button", { type: "button", o
 // A field that is done with on leaving it or on Enter, of which JupyterLab lets no change event come.
 function field(attributes, done) {
   let last;
-  const finish = () => {
-    if (node.value !== last) done((last = node.value));
-  };
-  const node = h("input", { ...attributes, onchange: finish, onfocus: () => (last = node.value), onkeydown: (event) => event.key === "Enter" && finish() });
+  const finish = () => done((last = node.value));
+  const node = h("input", {
+    ...attributes,
+    onfocus: () => (last = node.value),
+    onchange: () => node.value !== last && finish(),
+    onkeydown: (event) => event.key === "Enter" && finish(),
+  });
   return node;
 }
 
@@ -125,7 +128,7 @@ function retrainView(port) {
     { class: "program", ontoggle: () => program.open && ask({ do: "program" }) },
     h("summary", {}, "Show code"),
     h("p", {}, "The present setting as a plain Keras program. ", button("Copy", copyCode), " ", copied),
-    h("pre", { tabindex: 0, "aria-label": "Keras program" }, code),
+    h("pre", { tabindex: 0, role: "region", "aria-label": "Keras program" }, code),
   );
 
   function copyCode() {
@@ -145,7 +148,7 @@ function retrainView(port) {
     for (const control of controls) control.show(state.settings, state.problem);
     // A problem of something that no control shows stands with the message.
     if (state.problem && !controls.some((control) => control.name === state.problem.name)) say(message, state.problem.sentence);
-    if (program.open && !state.training) port.send({ do: "program" });
+    if (program.open) port.send({ do: "program" });
   }
 
   function showProgress(live) {
@@ -198,7 +201,11 @@ function retrainView(port) {
   port.on("state", (state) => { showState(state); redraw(); });
   port.on("trials", (trials) => { table.show(trials); redraw(); });
   port.on("live", (live) => { showProgress(live); redraw(); });
-  port.on("message", (sent) => sent.program && say(code, sent.program));
+  port.on("message", (sent) => {
+    if (!sent.program || sent.program === code.textContent) return;
+    say(code, sent.program);
+    say(copied, "");
+  });
   showState(port.get("state"));
   table.show(port.get("trials"));
   showProgress(port.get("live"));
@@ -211,11 +218,17 @@ const write = (value) =>
   : typeof value === "number" ? (value >= 1000 ? value.toLocaleString("en-GB") : String(value))
   : String(value).replaceAll("_", " ");
 
+// The place of the choice that is nearest to a value, which code may have set to anything.
+function nearest(choices, value) {
+  const distances = choices.map((choice) => Math.abs(choice - value));
+  return Math.max(0, distances.indexOf(Math.min(...distances)));
+}
+
 // A control's row: label, value, the control itself, one line on what it does, and room for a problem.
 function controlRow(control, port) {
   const id = freshId();
   const { name, kind, choices } = control;
-  const value = h("output", { for: id });
+  const value = h("span", { class: "value" });
   const problem = h("p", { class: "problem", role: "alert", id: `${id}-problem` });
   const send = later(250, (chosen) => port.send({ do: "set", name, value: chosen }));
   let pending; // what the reader has chosen and Python has not heard of
@@ -242,7 +255,7 @@ function controlRow(control, port) {
     if (pending !== undefined && now !== pending) return;
     pending = undefined;
     if (kind === "slider") {
-      input.value = Math.max(0, choices.indexOf(now));
+      input.value = nearest(choices, now);
       input.setAttribute("aria-valuetext", write(now));
     } else if (kind === "menu") input.selectedIndex = choices.indexOf(now);
     else if (kind === "switch") input.checked = now;
@@ -352,7 +365,7 @@ function chart(name, which, scaleFor) {
     const shown = series.find(({ look }) => look === "shown");
     const text = shown ? latest(shown.trial) : "";
     say(now, text);
-    node.setAttribute("aria-label", `${name} by epoch. ${shown ? `${shown.trial.title}: ${text}` : "No run yet."}`);
+    node.setAttribute("aria-label", `${name} by epoch. ${shown ? `${shown.trial.title}: ${text}` : "No run is shown."}`);
   }
 
   function latest(trial) {
@@ -481,11 +494,11 @@ function drawView(port) {
 
   function point(event) {
     const box = canvas.getBoundingClientRect();
-    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height].map((v) => Math.min(1, Math.max(0, v)));
   }
 
   canvas.addEventListener("pointerdown", (event) => {
-    if (event.button) return;
+    if (event.button || !event.isPrimary) return;
     event.preventDefault();
     canvas.focus({ preventScroll: true });
     canvas.setPointerCapture(event.pointerId);
@@ -494,7 +507,7 @@ function drawView(port) {
     ask(false);
   });
   canvas.addEventListener("pointermove", (event) => {
-    if (!canvas.hasPointerCapture(event.pointerId)) return;
+    if (!canvas.hasPointerCapture(event.pointerId) || !strokes.length) return;
     const events = event.getCoalescedEvents?.() ?? [];
     strokes.at(-1).push(...(events.length ? events : [event]).map(point));
     ask(false);
@@ -513,6 +526,7 @@ function drawView(port) {
       pen.x = Math.min(1, Math.max(0, pen.x + by[0] / 28));
       pen.y = Math.min(1, Math.max(0, pen.y + by[1] / 28));
     } else pen.down = !pen.down;
+    if (by && !pen.down) return redraw();
     if (pen.down && !by) strokes.push([]);
     if (pen.down) strokes.at(-1).push([pen.x, pen.y]);
     ask(!pen.down);

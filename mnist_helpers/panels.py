@@ -11,6 +11,7 @@ import io
 import os
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from mnist_helpers.controls import settings_of
 from mnist_helpers.data import Mnist, Split, load_mnist
 from mnist_helpers.drawing import closest, picture_of
 from mnist_helpers.model import parameter_count
-from mnist_helpers.recipe import ARTICLE, Recipe
+from mnist_helpers.recipe import ARTICLE, Recipe, RecipeError
 from mnist_helpers.session import Session, Trial, title
 
 IMAGES_ON_A_PAGE = 40
@@ -149,6 +150,7 @@ class RetrainPanel(_Panel):
     def __init__(self, session: Session):
         self.session = session
         self._showing = threading.Lock()
+        self._moves = 0
         groups = {}
         for control in session.controls:
             groups.setdefault(control.group, []).append(asdict(control))
@@ -168,7 +170,7 @@ class RetrainPanel(_Panel):
 
     def _show(self) -> None:
         with self._showing:
-            self.state = view_of_session(self.session)
+            self.state = view_of_session(self.session) | {"moves": self._moves}
             self.trials = [view_of_trial(trial, self.session.base) for trial in self.session.trials]
             running = self.session.running
             self.live = running and {
@@ -180,6 +182,7 @@ class RetrainPanel(_Panel):
         self.session.warm_up()
 
     def _do_set(self, name, value):
+        self._moves += 1  # so that the control hears of it even if nothing else has changed
         self.session.set(name, value)
         self.session.warm_up(delay=0.7)
 
@@ -230,14 +233,16 @@ class RetrainPanel(_Panel):
 
 def view_of_session(session: Session) -> dict:
     """Give all that a retrain panel shows of its session, but for the trials, as JSON takes it."""
-    running, problem = session.running, session.problem
-    recipe = None if problem else session.job()[0]
+    try:
+        recipe, problem = session.job()[0], None
+    except RecipeError as error:
+        recipe, problem = None, error
     return {
         "settings": dict(session.settings),
-        "problem": problem and {"name": problem.name, "sentence": str(problem)},
+        "problem": problem and {"name": problem.name, "sentence": str(problem).replace(" is None;", " is empty;")},
         "parameters": recipe and f"{parameter_count(recipe):,}",
         "expected": recipe and duration(session.expected_seconds(recipe)),
-        "training": running is not None,
+        "training": session.running is not None,
         "changed": session.changed,
         "automatic": session.automatic,
         "message": session.message,
@@ -268,7 +273,6 @@ def view_of_trial(trial: Trial, base: Recipe) -> dict:
         "validation": [[round(value, 5) for value in trial.history[name]] for name in ("val_loss", "val_accuracy")],
         "best": trial.best_accuracy and f"{trial.best_accuracy:.2%}",
         "seconds": duration(trial.seconds),
-        "parameters": f"{parameter_count(trial.recipe):,}",
         "test": trial.test_accuracy and f"{trial.test_accuracy:.2%}",
         "openable": trial.run is not None and trial.run.model is not None,
         "pinned": trial.pinned,
@@ -280,7 +284,16 @@ def changed_settings(trial: Trial, base: Recipe) -> str:
     """Say in which controls a trial differs from a recipe, the seed left out; empty if in none."""
     first = settings_of(base, trial.seed)
     changed = {name: value for name, value in settings_of(trial.recipe, trial.seed).items() if value != first[name]}
-    return ", ".join(f"{name.replace('_', ' ')} {str(value).replace('_', ' ')}" for name, value in changed.items())
+    return ", ".join(f"{name.replace('_', ' ')} {_written(value)}" for name, value in changed.items())
+
+
+def _written(value) -> str:
+    """Write a value as the controls do."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return np.format_float_positional(value, trim="-")
+    return f"{value:,}" if isinstance(value, int) else value.replace("_", " ")
 
 
 def duration(seconds: float) -> str:
@@ -299,8 +312,8 @@ class DrawPanel(_Panel):
     result = traitlets.Dict().tag(sync=True)
 
     def __init__(self, network, data: Mnist):
-        self._network, self._data = network, data
-        self._model()
+        self._network, self._data, self._answers = network, data, 0
+        self._last = model_of(network)
         super().__init__(view="draw", setup={"names": list(data.class_names)})
         self._do_draw([], still=True)
 
@@ -308,13 +321,16 @@ class DrawPanel(_Panel):
         return "DrawPanel()"
 
     def _model(self) -> keras.Model:
-        return model_of(self._network)
+        with suppress(PanelError):  # all runs of the retrain panel may have been cleared
+            self._last = model_of(self._network)
+        return self._last
 
     def _do_draw(self, strokes, still):
         """Answer a drawing; ``still`` tells that the pen is up, and there is time to look for similar images."""
         picture = picture_of(strokes)
         blank = not picture.any()
-        result = {"picture": _encoded(picture), "blank": blank, "closest": []}
+        self._answers += 1  # two answers are never equal, and so each of them reaches the sheet
+        result = {"answer": self._answers, "picture": _encoded(picture), "blank": blank, "closest": []}
         if not blank:
             logits = self._model()(picture.reshape(1, -1).astype(np.float32) / 255, training=False)
             result["probabilities"] = keras.ops.softmax(logits)[0].numpy().astype(float).round(4).tolist()
@@ -353,7 +369,7 @@ class ExplorePanel(_Panel):
 
     def __init__(self, network, data: Mnist):
         self._network, self._data, self._answers = network, data, {}
-        model_of(network)
+        self._model = model_of(network)
         super().__init__(view="explore", setup={"names": list(data.class_names)})
         self._do_show("validation")
         self._do_units(0)
@@ -365,11 +381,12 @@ class ExplorePanel(_Panel):
         """Show a page of a split: all images or those of one label, of one answer; by index or by how wrong."""
         chosen = {"training": self._data.train, "validation": self._data.validation}[split]
         loss, answers = self._answered(chosen)
-        places = np.flatnonzero(
-            (True if label is None else chosen.labels == label) & (True if said is None else answers == said)
-            if not (label is None and said is None)
-            else np.ones(len(chosen), bool)
-        )
+        wanted = np.ones(len(chosen), bool)
+        if label is not None:
+            wanted &= chosen.labels == label
+        if said is not None:
+            wanted &= answers == said
+        places = np.flatnonzero(wanted)
         if order == "wrong":
             places = places[np.argsort(-loss[places], kind="stable")]
         start = int(np.clip(start, 0, max(0, len(places) - 1))) // IMAGES_ON_A_PAGE * IMAGES_ON_A_PAGE
@@ -391,8 +408,8 @@ class ExplorePanel(_Panel):
 
     def _do_units(self, start):
         """Show a page of the first layer's units, each one's weights as an image."""
-        matrix = next((w.numpy() for w in model_of(self._network).weights if w.shape[:1] == (784,)), np.zeros((784, 0)))
-        units = matrix.T
+        matrices = [w.numpy() for w in self._model.weights if len(w.shape) == 2 and w.shape[0] == 784]
+        units = matrices[0].T if matrices else np.zeros((0, 784))
         start = int(np.clip(start, 0, max(0, len(units) - 1))) // UNITS_ON_A_PAGE * UNITS_ON_A_PAGE
         page = units[start : start + UNITS_ON_A_PAGE]
         scale = np.abs(page).max(axis=1, keepdims=True) + 1e-12
@@ -405,13 +422,15 @@ class ExplorePanel(_Panel):
     def _do_again(self):
         """Ask the network anew, which may have been trained since."""
         self._answers.clear()
+        with suppress(PanelError):  # all runs of the retrain panel may have been cleared
+            self._model = model_of(self._network)
         shown = self.images
         self._do_show(shown["split"], shown["label"], shown["said"], shown["order"], shown["start"])
         self._do_units(self.weights["start"])
 
     def _answered(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
         if split not in self._answers:
-            logits = model_of(self._network).predict(split.flat, batch_size=1000, verbose=0)
+            logits = self._model.predict(split.flat, batch_size=1000, verbose=0)
             shifted = logits - logits.max(axis=1, keepdims=True)
             right = shifted[np.arange(len(split)), split.labels]
             self._answers[split] = np.log(np.exp(shifted).sum(axis=1)) - right, logits.argmax(axis=1)

@@ -48,6 +48,8 @@ def _head(recipe, seed, distorted):
         )
     elif recipe.schedule == "cosine" or recipe.label_smoothing or recipe.training_images % recipe.batch_size:
         promise = "Gives the panel's result to rounding, which training can carry to the third digit."
+        if recipe.label_smoothing:
+            promise += " Its val_loss is smoothed."
     else:
         promise = "Gives the panel's weights, bit for bit, on the same machine with the same versions."
     tensorflow = ["import tensorflow as tf"] if recipe.validation == "leaking" or distorted else []
@@ -66,7 +68,7 @@ def _head(recipe, seed, distorted):
 
 def _data(recipe):
     labels = "keras.utils.to_categorical({}, 10)" if recipe.label_smoothing else "{}"
-    lines = ["mnist = load_mnist()"]
+    lines = ["mnist = load_mnist()  # with the path of other data, if it was trained on these"]
     if recipe.validation == "leaking":
         lines += [
             "images = np.concatenate([mnist.train.flat, mnist.validation.flat])",

@@ -5,17 +5,18 @@ No widget is in here, so that all of it can be tested without a browser. Floor 5
 
 import math
 import os
+import statistics
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mnist_helpers.controls import Control, chosen_controls, recipe_of, settings_of
 from mnist_helpers.data import Mnist
 from mnist_helpers.model import parameter_count
 from mnist_helpers.program import keras_program
 from mnist_helpers.recipe import Recipe, RecipeError
-from mnist_helpers.sweep import SweepError, load_run, save_run
+from mnist_helpers.sweep import load_run, save_run
 from mnist_helpers.training import Report, Run, TrainingError, pays_to_compile, prepare, train
 
 SECONDS_BETWEEN_TELLINGS = 0.1  # what listens, a browser in the end, takes time from the training
@@ -33,7 +34,8 @@ class Trial:
     recipe, seed
         What is trained.
     state : str
-        ``"training"``, ``"finished"``, ``"stopped"`` (by the reader) or ``"failed"``.
+        ``"training"``, ``"finished"``, ``"stopped"`` (by the reader), ``"failed"``, or ``"replaced"`` (by another
+        setting, and soon forgotten).
     curve : list of tuple of float
         The training curve: epoch (a fraction), loss and accuracy, each a mean over the batches since the last point.
     history : dict of str to list of float
@@ -191,7 +193,10 @@ class Session:
     def changed(self) -> bool:
         """Whether something is training, and the present setting is another one."""
         with self._lock:
-            return self.running is not None and not self.problem and not self._busy_with(self.job())
+            try:
+                return self.running is not None and not self._busy_with(self.job())
+            except RecipeError:
+                return False
 
     def set(self, name: str, value: object) -> None:
         """Move a control; any value is taken, and one that cannot be trained becomes the session's ``problem``."""
@@ -209,6 +214,8 @@ class Session:
         with self._lock:
             self.settings = settings_of(self.base, self._seed)
             self.message = ""
+        if self.automatic:
+            self.train()
         self._tell()
 
     def train(self) -> None:
@@ -223,8 +230,11 @@ class Session:
     def _take_the_place_of_the_running_one(self):
         self._wanted, self.message = None, ""
         self._stop.set()
+        if self._running is not None and self._running.state == "training":
+            self._running.state = "replaced"
         job = self.job()
-        known = [t for t in self.trials if (t.recipe, t.seed) == job and t.state == "finished"]
+        # Without its network, which a sweep may not have kept, a run is not as good as one trained anew.
+        known = [t for t in self._finished(job) if t.run.model is not None]
         if known:
             self.shown = known[0]
             known[0].hidden = False
@@ -258,7 +268,7 @@ class Session:
         found = self._recall_into(trial)
         if found:
             self._number += 1
-            self._keep(trial)
+            self._keep(trial, _FROM_STORE if trial.run.model is not None else _CURVE_FROM_STORE)
         return found
 
     def warm_up(self, delay: float = 0.0) -> None:
@@ -297,6 +307,8 @@ class Session:
             with self._lock:
                 self.settings = settings_of(trial.recipe, trial.seed)
                 self.shown = self.shown if self.running else trial
+        if self.automatic:
+            self.train()
         self._tell()
 
     def open_test_set(self, number: int) -> None:
@@ -325,6 +337,9 @@ class Session:
         """
         return recipe_of(self.settings, self.base)
 
+    def _finished(self, job: tuple[Recipe, int]) -> list[Trial]:
+        return [trial for trial in self.trials if (trial.recipe, trial.seed) == job and trial.state == "finished"]
+
     def _busy_with(self, job: tuple[Recipe, int]) -> bool:
         running = self.running
         return running is not None and running.state == "training" and job == (running.recipe, running.seed)
@@ -345,13 +360,18 @@ class Session:
                 if trial is None:
                     self._worker = None
                     break
-            self._tell()
-            self._carry_out(trial, stop)
+            try:
+                self._tell()
+                self._carry_out(trial, stop)
+            except Exception as error:
+                # Whatever it is: the panel must stay usable, and the reader must learn of it.
+                trial.state = "failed"
+                self._keep(trial, f"Training failed: {type(error).__name__}: {error}")
         self._tell()
 
     def _carry_out(self, trial: Trial, stop: threading.Event) -> None:
-        if self._recall_into(trial):
-            self._keep(trial)
+        if not self._finished((trial.recipe, trial.seed)) and self._recall_into(trial):
+            self._keep(trial, _FROM_STORE if trial.run.model is not None else _CURVE_FROM_STORE)
             return
 
         def report(now: Report) -> None:
@@ -364,11 +384,9 @@ class Session:
         started, told = time.perf_counter(), -math.inf
         try:
             run = train(trial.recipe, self.data, trial.seed, report=report, stop=stop, progress=False)
-        except Exception as error:
-            # Whatever it is: the panel must stay usable, and the reader must learn of it.
-            sentence = str(error) if isinstance(error, TrainingError) else f"{type(error).__name__}: {error}"
+        except TrainingError as error:
             trial.state = "failed"
-            self._keep(trial, f"Training failed: {sentence}")
+            self._keep(trial, f"Training failed: {error}")
             return
         trial.seconds = time.perf_counter() - started
         trial.run, trial.history = run, run.history
@@ -377,7 +395,9 @@ class Session:
             return  # another setting took its place
         if complete:
             trial.state = "finished"
-            self._pace = sum(run.history["seconds"]) / predicted_seconds(trial.recipe)
+            later_epochs = run.history["seconds"][1:]  # the first may have waited for compilation
+            if later_epochs:
+                self._pace = statistics.median(later_epochs) / predicted_seconds(replace(trial.recipe, epochs=1))
         self._keep(trial)
         if complete:
             self._save(run)
@@ -385,15 +405,14 @@ class Session:
     def _save(self, run: Run) -> None:
         try:
             save_run(run, self._store)
-        except (OSError, SweepError) as error:
+        except Exception as error:  # the disk may be full, the folder gone; the run is there all the same
             self.message = f"The run could not be put into the store, and lasts as long as this session: {error}"
 
     def _keep(self, trial: Trial, message: str = "") -> None:
         with self._lock:
             self.trials.append(trial)
-            if self.running in (None, trial):
-                self.shown = trial
-                self.message = message or ("From the run store: this setting was trained before." * trial.stored)
+            if self.shown in (None, trial):
+                self.shown, self.message = trial, message
             if self._running is trial:
                 self._running = None
         self._tell()
@@ -402,7 +421,7 @@ class Session:
         for model in (True, False):
             try:
                 run = load_run(trial.recipe, trial.seed, self.data, self._store, model=model)
-            except (OSError, SweepError):
+            except Exception:  # not there, or damaged: then it is trained
                 continue
             trial.run, trial.history, trial.state, trial.stored = run, run.history, "finished", True
             trial.seconds, trial.fraction = sum(run.history["seconds"]), 1.0
@@ -412,6 +431,10 @@ class Session:
             ]
             return True
         return False
+
+
+_FROM_STORE = "From the run store: this setting was trained before."
+_CURVE_FROM_STORE = "From the run store, which kept this run but not its network. Train again to get that."
 
 
 def title(trial: Trial) -> str:

@@ -206,7 +206,7 @@ def prepare(recipe: Recipe, data: Mnist) -> None:
     """Compile what a recipe needs, so that the first run of its shape reports as soon as any other."""
     loop, examples = _begin(recipe, data, seed=0)
     with loop.lock:
-        loop.start(loop.model, recipe, seed=0)
+        loop.start(build_model(recipe, seed=0), recipe, seed=0)
         next(loop.train_epoch(examples, examples.draw_training(), learning_rates(recipe, 0, recipe.steps_per_epoch), 1))
         loop.evaluate(examples.validation_images, examples.validation_labels, examples.draw_validation())
 

@@ -256,7 +256,7 @@ def test_a_cell_of_the_confusion_matrix_shows_its_images(lab):
 
 def test_a_notebook_that_is_closed_and_opened_again_has_its_panel(lab):
     lab.slide("Epochs", "Home")
-    expect(lab.panel.locator("[data-control=epochs] output")).to_have_text("1")
+    expect(lab.panel.locator("[data-control=epochs] .value")).to_have_text("1")
     trained_one(lab)
     lab.page.get_by_role("button", name="Save and create checkpoint").click()
     lab.page.wait_for_timeout(1_000)

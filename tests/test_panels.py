@@ -95,6 +95,9 @@ def test_what_is_shown_is_json_at_every_stage(panel):
     panel._do_set("units", "many")
     assert shown()[0]["problem"]["name"] == "units"
     assert shown()[0]["expected"] is None
+    panel._do_reset()
+    panel._do_set("seed", None)  # an empty field
+    assert shown()[0]["problem"]["sentence"].startswith("seed is empty; expected a whole number")
 
 
 def test_the_clicks_reach_the_session(panel, monkeypatch):
@@ -143,8 +146,30 @@ def test_a_drawing_is_answered(run, mnist):
     assert panel.result["probabilities"] == pytest.approx(keras.ops.softmax(logits)[0].numpy(), abs=1e-4)
     assert len(panel.result["closest"]) == 5
     assert "7" in [image["label"] for image in panel.result["closest"]]
-    panel._do_draw([], still=True)
+    seen = []
+    panel.observe(seen.append, "result")
+    for _ in range(2):  # the sheet waits for an answer even if it is the same
+        panel._do_draw([], still=True)
     assert panel.result["blank"]
+    assert len(seen) == 2
+
+
+def test_a_move_that_changes_nothing_is_answered_too(panel):
+    seen = []
+    panel.observe(seen.append, "state")
+    panel._do_set("units", 16)
+    assert panel.state["settings"]["units"] == 16
+    assert len(seen) == 1
+
+
+def test_clearing_the_runs_leaves_the_other_panels_their_network(panel, mnist):
+    panel._do_train()
+    panel.session.wait()
+    drawing, exploring = draw_panel(panel, mnist), explore_panel(mnist, panel)
+    panel._do_clear()
+    drawing._do_draw(SEVEN, still=False)
+    exploring._do_again()
+    assert len(drawing.result["probabilities"]) == 10
 
 
 def test_exploring_finds_the_images_of_a_cell_and_the_most_wrong_first(run, mnist):
@@ -216,6 +241,10 @@ def test_a_trial_says_what_differs_and_how_far_it_is():
     assert changed_settings(trial, ARTICLE) == "units 30, augmentation shifts"
     assert view_of_trial(trial, ARTICLE)["differs"] == "units 30, augmentation shifts, seed 7"
     assert view_of_trial(Trial(1, ARTICLE, 0), ARTICLE)["differs"] == "seed 0"
+    odd = replace(ARTICLE, batch_norm=True, learning_rate=1e-5, training_images=1_000, activation="leaky_relu")
+    assert changed_settings(Trial(1, odd, 0), ARTICLE) == (
+        "activation leaky relu, batch norm on, training images 1,000, learning rate 0.00001"
+    )
     assert progress_of(trial, 10.0) == {"fraction": 0.0, "text": "Run 4 is getting ready"}
     trial.fraction, trial.name = 0.25, "wide"
     assert progress_of(trial, 8.0)["text"] == "wide: epoch 3 of 10, 6.0 s left"
@@ -225,5 +254,5 @@ def test_a_trial_says_what_differs_and_how_far_it_is():
 
 def test_a_panel_and_its_session_show_the_same(panel):
     assert isinstance(panel, RetrainPanel)
-    assert panel.state == view_of_session(panel.session)
+    assert panel.state == view_of_session(panel.session) | {"moves": 0}
     assert repr(panel) == f"RetrainPanel({SMALL}; 0 runs)"

@@ -165,15 +165,46 @@ def test_what_finished_is_in_the_store_for_the_next_session(session, mnist, tmp_
     assert not Session(replace(SMALL, units=17), mnist, store=tmp_path).recall()
 
 
-def test_a_run_of_a_sweep_comes_back_without_training(mnist, tmp_path, monkeypatch):
+def test_a_run_of_a_sweep_comes_back_without_training_and_its_network_with_it(mnist, tmp_path):
     sweep([SMALL], [0], mnist, tmp_path, workers=1, progress=False)
-    monkeypatch.setattr(sessions, "train", None)
     session = Session(SMALL, mnist, store=tmp_path)
     trial = trained(session)
     assert trial.stored
+    assert "kept this run but not its network" in session.message
     assert [epoch for epoch, _, _ in trial.curve] == [0.5, 1.5]
     session.open_test_set(1)  # the sweep kept no model
     assert trial.test_accuracy is None
+    again = trained(session)
+    assert not again.stored
+    assert again.run.model is not None
+    assert Session(SMALL, mnist, store=tmp_path).recall()
+
+
+def test_a_damaged_model_in_the_store_is_trained_again(session, mnist, tmp_path):
+    trained(session)
+    (model,) = tmp_path.glob("*.keras")
+    model.write_bytes(model.read_bytes()[:1_000])
+    later = Session(SMALL, mnist, store=tmp_path)
+    assert later.recall()  # of the curve
+    assert trained(later).run.model is not None
+
+
+def test_a_run_that_was_replaced_can_be_asked_for_again(session):
+    first = trained(session)
+    session.set("epochs", 1_000)
+    session.train()
+    until(lambda: session.running.curve)
+    session.recipe_of_trial(1)
+    session.train()  # known, and shown at once
+    assert session.shown is first
+    session.set("epochs", 1_000)
+    session.train()
+    assert session.running.state == "training"
+    assert session.shown is session.running
+    until(lambda: session.running.number == 3 and session.running.curve)
+    session.stop()
+    session.wait()
+    assert [trial.number for trial in session.trials] == [1, 3]
 
 
 def test_a_run_that_diverges_says_why_and_leaves_the_session_usable(session):
@@ -183,6 +214,7 @@ def test_a_run_that_diverges_says_why_and_leaves_the_session_usable(session):
     assert trial.state == "failed"
     assert session.message.startswith("Training failed: the training loss is")
     session.set("learning_rate", 1e-3)
+    sessions.prepare(session.job()[0], session.data)  # with weights that are no numbers any more
     assert trained(session).state == "finished"
     assert session.message == ""
 
@@ -281,7 +313,8 @@ def test_the_estimate_learns_from_the_runs_before(session):
     before = session.expected_seconds(SMALL)
     assert 0.05 < before < 60
     trial = trained(session)
-    assert session.expected_seconds(SMALL) == pytest.approx(sum(trial.history["seconds"]))
+    # Two epochs as long as the second, because the first waits for compilation.
+    assert session.expected_seconds(SMALL) == pytest.approx(2 * trial.history["seconds"][1])
     assert session.expected_seconds(replace(SMALL, epochs=20)) == pytest.approx(10 * session.expected_seconds(SMALL))
 
 
