@@ -40,24 +40,22 @@ def picture_of(strokes: Sequence[Sequence[tuple[float, float]]]) -> np.ndarray:
 def centred(picture: np.ndarray) -> np.ndarray:
     """Move a picture by whole pixels until its centre of mass is nearest to row and column 14, as in MNIST.
 
-    What leaves the picture is lost.
+    Where that would move ink out of the picture, it stops at the edge.
 
     Parameters
     ----------
     picture : numpy.ndarray
         Shape (28, 28), background 0.
     """
-    mass = picture.sum(dtype=float)
-    if not mass:
+    if not picture.any():
         return picture
-    places = np.arange(SIDE)
-    down = round(SIDE / 2 - float(picture.sum(axis=1) @ places) / mass)
-    right = round(SIDE / 2 - float(picture.sum(axis=0) @ places) / mass)
-    moved = np.zeros_like(picture)
-    to_rows, from_rows = _shifted(down)
-    to_columns, from_columns = _shifted(right)
-    moved[to_rows, to_columns] = picture[from_rows, from_columns]
-    return moved
+    shifts = []
+    for other in (1, 0):
+        mass = picture.sum(axis=other, dtype=float)
+        inked = np.flatnonzero(mass)
+        towards_middle = round(SIDE / 2 - float(mass @ np.arange(SIDE)) / mass.sum())
+        shifts.append(int(np.clip(towards_middle, -inked[0], SIDE - 1 - inked[-1])))
+    return np.roll(picture, shifts, axis=(0, 1))
 
 
 def closest(picture: np.ndarray, flat_images: np.ndarray, number: int = 5) -> np.ndarray:
@@ -95,8 +93,3 @@ def _drawn(strokes):
         for x, y in points:
             pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
     return np.asarray(canvas.reduce(_FINER))
-
-
-def _shifted(by):
-    """Give the slices that move an axis: where to, where from."""
-    return slice(max(0, by), SIDE + min(0, by)), slice(max(0, -by), SIDE - max(0, by))

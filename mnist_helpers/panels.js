@@ -193,7 +193,7 @@ function retrainView(port) {
       "div",
       { class: "columns" },
       h("div", { class: controls.length > 6 ? "controls many" : "controls" }, ...groups),
-      h("div", {}, legend(), ...charts.map((chart) => chart.node)),
+      h("div", { class: "results" }, legend(), ...charts.map((chart) => chart.node)),
     ),
     table.node,
     program,
@@ -370,6 +370,7 @@ function chart(name, which, scaleFor) {
 
   function latest(trial) {
     const write = (value) => (value == null ? "–" : which ? `${(100 * value).toFixed(1)} %` : value.toFixed(3));
+    if (width < 340) return `${write(trial.curve[1 + which].at(-1))} · ${write(trial.validation[which].at(-1))}`;
     return `training ${write(trial.curve[1 + which].at(-1))} · validation ${write(trial.validation[which].at(-1))}`;
   }
   return { node, draw };
