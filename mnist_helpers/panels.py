@@ -184,7 +184,7 @@ class RetrainPanel(_Panel):
     def _do_set(self, name, value):
         self._moves += 1  # so that the control hears of it even if nothing else has changed
         self.session.set(name, value)
-        self.session.warm_up(delay=0.7)
+        self.session.warm_up(delay=0.3)
 
     def _do_automatic(self, on):
         self.session.automatic = bool(on)
