@@ -113,14 +113,15 @@ function retrainView(port) {
   };
   const train = button("Train", () => ask({ do: "train" }), { class: "primary" });
   const stop = button("Stop", () => ask({ do: "stop" }));
-  const reset = button(setup.reset, () => ask({ do: "reset" }));
+  const reset = button(setup.reset, () => ask({ do: "reset" }), { title: "The controls go back; your runs stay" });
   const moving = h("input", { type: "checkbox", onchange: (e) => ask({ do: "automatic", on: e.target.checked }) });
   const facts = h("p", { class: "facts" });
   const bar = h("div", { class: "bar", role: "progressbar", "aria-label": "Training", "aria-valuemin": 0, "aria-valuemax": 100 }, h("div"));
   const progress = h("p", { class: "progress" });
   const message = h("p", { class: "message", role: "status" });
+  const where = h("div", { class: "where" }, bar, progress, message);
   const charts = [lossChart(), accuracyChart()];
-  const table = trialTable(ask);
+  const table = trialTable(ask, setup.origin);
   const code = h("code");
   const copied = h("span", { role: "status" });
   const program = h(
@@ -152,6 +153,7 @@ function retrainView(port) {
   }
 
   function showProgress(live) {
+    where.classList.toggle("idle", !live);
     const { fraction, text } = live ? live.progress : { fraction: 0, text: "" };
     bar.firstChild.style.width = `${100 * fraction}%`;
     bar.setAttribute("aria-valuenow", Math.round(100 * fraction));
@@ -169,14 +171,15 @@ function retrainView(port) {
     due = false;
     const { shown } = port.get("state");
     const live = port.get("live");
-    const trials = [...port.get("trials"), ...(live ? [live] : [])].filter((trial) => !trial.hidden);
+    const trials = [...port.get("trials"), ...(live ? [live] : [])];
     let pins = 0;
     const series = trials.map((trial) => ({
       trial,
       look: trial.number === shown ? "shown" : trial.pinned ? `pinned pin-${1 + (pins++ % 4)}` : "earlier",
     }));
     series.sort((a, b) => order(a) - order(b));
-    for (const chart of charts) chart.draw(series);
+    for (const chart of charts) chart.draw(series.filter(({ trial }) => !trial.hidden));
+    table.colour(series);
   }
   const order = ({ look }) => (look === "shown" ? 2 : look === "earlier" ? 0 : 1);
 
@@ -186,9 +189,9 @@ function retrainView(port) {
   const panel = h(
     "section",
     { class: "mnist-panel retrain", "aria-label": "Retrain the network" },
+    h("p", { class: "lead" }, "Change one setting, press Train, and see whether the solid line, on images that are not trained on, ends better than the grey one of the run before."),
     h("div", { class: "buttons" }, train, stop, reset, h("label", { class: "switch" }, moving, "Retrain as I move"), facts),
-    h("div", { class: "where" }, bar, progress),
-    message,
+    where,
     h(
       "div",
       { class: "columns" },
@@ -230,7 +233,7 @@ function controlRow(control, port) {
   const { name, kind, choices } = control;
   const value = h("span", { class: "value" });
   const problem = h("p", { class: "problem", role: "alert", id: `${id}-problem` });
-  const send = later(250, (chosen) => port.send({ do: "set", name, value: chosen }));
+  const send = later(150, (chosen) => port.send({ do: "set", name, value: chosen }));
   let pending; // what the reader has chosen and Python has not heard of
   const described = { id, "aria-describedby": `${id}-help ${id}-problem` };
 
@@ -277,23 +280,24 @@ function controlRow(control, port) {
 
 // ---------------------------------------------------------------- curves
 
-const CHART = { height: 230, left: 50, right: 12, top: 26, bottom: 30 };
+const CHART = { height: 250, left: 50, right: 12, top: 26, bottom: 30 };
 
 function legend() {
-  const line = (look, dashed) => h("svg", { viewBox: "0 0 28 8", "aria-hidden": "true" }, h("path", { d: "M0 4H28", class: `${look} ${dashed}` }));
   return h(
     "p",
     { class: "legend" },
-    h("span", {}, line("shown", "training"), "training"),
-    h("span", {}, line("shown", "validation"), "validation"),
-    h("span", {}, line("earlier", "validation"), "earlier runs"),
+    h("span", {}, sample("shown", "training"), "training (dashed)"),
+    h("span", {}, sample("shown", "validation"), "validation (solid)"),
+    h("span", {}, sample("earlier", "validation"), "runs before"),
   );
 }
+
+const sample = (look, line) => h("svg", { viewBox: "0 0 28 8", class: "sample", "aria-hidden": "true" }, h("path", { d: "M0 4H28", class: `${look} ${line}` }));
 
 // The loss goes over three powers of ten, so its axis is logarithmic.
 function lossChart() {
   const steps = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 1000];
-  return chart("Loss", 0, (values) => {
+  return chart("Loss", "lower is better, log scale", 0, (values) => {
     const positive = values.filter((value) => value > 0);
     const low = steps.findLast((step) => step <= Math.min(0.5, ...positive)) ?? steps[0];
     const high = steps.find((step) => step >= Math.max(1, ...positive)) ?? 1000;
@@ -304,26 +308,26 @@ function lossChart() {
 }
 
 function accuracyChart() {
-  return chart("Accuracy", 1, (_, validation) => {
+  return chart("Accuracy", "higher is better", 1, (_, validation) => {
     const lowest = Math.min(...validation);
     const [low, step] = [[0.98, 0.005], [0.95, 0.01], [0.9, 0.02], [0.8, 0.05], [0.6, 0.1]].find(([low]) => low < lowest - 0.002 && validation.length) ?? [0, 0.2];
     const ticks = Array.from({ length: Math.round((1 - low) / step) + 1 }, (_, i) => low + i * step);
-    return { ticks, place: (value) => (value - low) / (1 - low), write: (value) => `${(100 * value).toFixed(step < 0.01 ? 1 : 0)} %` };
+    return { ticks, place: (value) => (value - low) / (1 - low), write: (value) => `${(100 * value).toFixed(step < 0.01 ? 1 : 0)}%` };
   });
 }
 
-function chart(name, which, scaleFor) {
+function chart(name, reading, which, scaleFor) {
   const { height, left, right, top, bottom } = CHART;
   let width = 460, drawn = [];
   const axes = h("g", { class: "axes" });
   const lines = h("g");
   const now = h("text", { y: 14, "text-anchor": "end", class: "now" });
+  const hint = h("text", { x: left + (which ? 72 : 42), y: 14 });
   const node = h(
     "svg",
     { height, role: "img", "aria-label": name, class: "chart" },
-    h("text", { x: left, y: 14, class: "name" }, name), now, axes, lines,
+    h("text", { x: left, y: 14, class: "name" }, name), hint, now, axes, lines,
   );
-  const clip = (y) => Math.min(1.02, Math.max(-0.005, y));
 
   // Drawn in the pixels of the page, so that letters keep their size.
   new ResizeObserver(([{ contentRect }]) => {
@@ -341,7 +345,9 @@ function chart(name, which, scaleFor) {
     const scale = scaleFor([...trainings, ...validations], validations);
     const last = Math.max(1, ...series.map(({ trial }) => trial.epochs));
     const x = (epoch) => left + (epoch / last) * (width - left - right);
-    const y = (value) => height - bottom - clip(scale.place(value)) * (height - top - bottom);
+    const y = (value) => height - bottom - scale.place(value) * (height - top - bottom);
+    const within = ([, value]) => value <= height - bottom + 1 && value >= top - 6;
+    say(hint, width < 480 ? "" : reading);
 
     axes.replaceChildren(
       ...scale.ticks.flatMap((tick) => [
@@ -356,9 +362,9 @@ function chart(name, which, scaleFor) {
         const training = trial.curve[1 + which].map((value, i) => [x(trial.curve[0][i]), y(value)]);
         const validation = trial.validation[which].map((value, i) => [x(i + 1), y(value)]);
         return [
-          h("path", { d: path(training), class: `${look} training` }, h("title", {}, `${trial.title}, training`)),
-          h("path", { d: path(validation), class: `${look} validation` }, h("title", {}, `${trial.title}, validation`)),
-          ...(validation.length > 40 ? [] : validation.map(([cx, cy]) => h("circle", { cx, cy, r: look === "shown" ? 3 : 2, class: look }))),
+          h("path", { d: path(training, within), class: `${look} training` }, h("title", {}, `${trial.title}, training`)),
+          h("path", { d: path(validation, within), class: `${look} validation` }, h("title", {}, `${trial.title}, validation`)),
+          ...(validation.length > 40 ? [] : validation.filter(within).map(([cx, cy]) => h("circle", { cx, cy, r: look === "shown" ? 3 : 2, class: look }))),
         ];
       }),
     );
@@ -369,14 +375,16 @@ function chart(name, which, scaleFor) {
   }
 
   function latest(trial) {
-    const write = (value) => (value == null ? "–" : which ? `${(100 * value).toFixed(1)} %` : value.toFixed(3));
+    const write = (value) => (value == null ? "–" : which ? `${(100 * value).toFixed(1)}%` : value.toFixed(3));
     if (width < 340) return `${write(trial.curve[1 + which].at(-1))} · ${write(trial.validation[which].at(-1))}`;
     return `training ${write(trial.curve[1 + which].at(-1))} · validation ${write(trial.validation[which].at(-1))}`;
   }
   return { node, draw };
 }
 
-const path = (points) => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
+// A line through the points that are within the axes; it breaks where they are not.
+const path = (points, within) =>
+  points.map((point, i) => (!within(point) ? "" : `${i && within(points[i - 1]) ? "L" : "M"}${point[0].toFixed(1)} ${point[1].toFixed(1)}`)).join("");
 
 function epochTicks(last) {
   const step = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000].find((step) => last / step <= 10) ?? 5000;
@@ -385,16 +393,16 @@ function epochTicks(last) {
 
 // ---------------------------------------------------------------- the table of runs
 
-function trialTable(ask) {
+function trialTable(ask, origin) {
   const body = h("tbody");
   const empty = h("p", { class: "help" }, "No run yet: press Train.");
-  const heading = ["", "Run", "What differs", "Best validation", "Test", "Time", ""];
+  const heading = ["Show", "Run", `Changed from the ${origin}`, "Best validation", "Test", "Time", ""];
   const table = h("table", {}, h("thead", {}, h("tr", {}, ...heading.map((text) => h("th", { scope: "col" }, text)))), body);
   const clear = button("Clear all but the pinned", () => ask({ do: "clear" }));
   const why = h(
     "p",
     { class: "help" },
-    "The test set tells how good a network is on images that played no part in choosing it. Each look helps you choose, so open it once, at the end, for the run that you have decided on.",
+    "Decide by the validation set. The test score tells how good the run that you decided on is, on images that played no part in the decision; every look at it before that spoils it a little.",
   );
   const node = h("div", { class: "trials" }, empty, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Runs" }, table), clear, why);
   const rows = new Map();
@@ -405,11 +413,12 @@ function trialTable(ask) {
       visible: h("input", { type: "checkbox", onchange: (e) => change({ hidden: !e.target.checked }) }),
       name: field({ type: "text", maxlength: 40 }, (name) => change({ name })),
       differs: h("td"), best: h("td"), test: h("td"), seconds: h("td"),
-      pin: h("button", { type: "button", onclick: () => change({ pinned: parts.pin.getAttribute("aria-pressed") !== "true" }) }, "Pin"),
-      open: button("Open the test set", () => ask({ do: "test", number: trial.number })),
-      use: button("Use", () => ask({ do: "use", number: trial.number }), { title: "Move the controls to this run's setting" }),
+      pin: button("Pin", () => change({ pinned: parts.pin.getAttribute("aria-pressed") !== "true" }), { title: "Draw this run in a colour of its own, and keep it when the others are cleared" }),
+      open: button("Reveal test score", () => ask({ do: "test", number: trial.number }), { title: "Open the test set once, for this run" }),
+      use: button("Restore settings", () => ask({ do: "use", number: trial.number }), { title: "Move the controls to where they were for this run" }),
+      colour: h("span"),
     };
-    const line = h("tr", {}, h("td", {}, parts.visible), h("td", {}, parts.name), parts.differs, parts.best, parts.test, parts.seconds, h("td", {}, parts.pin, parts.use));
+    const line = h("tr", {}, h("td", { class: "visible" }, parts.visible, parts.colour), h("td", {}, parts.name), parts.differs, parts.best, parts.test, parts.seconds, h("td", {}, parts.pin, parts.use));
     return { line, ...parts };
   }
 
@@ -424,14 +433,14 @@ function trialTable(ask) {
       parts.visible.setAttribute("aria-label", `Show ${trial.title} in the curves`);
       if (parts.name !== document.activeElement) parts.name.value = trial.title;
       parts.name.setAttribute("aria-label", `Name of run ${trial.number}`);
-      const note = { stopped: " (stopped)", failed: " (failed)" }[trial.state] ?? (trial.stored ? " (from the store)" : "");
-      say(parts.differs, trial.differs + note);
+      const note = { stopped: " (stopped)", failed: " (failed)" }[trial.state] ?? (trial.stored ? " (saved, not trained now)" : "");
+      say(parts.differs, (trial.differs || "nothing") + note);
       say(parts.best, trial.best ?? "–");
       say(parts.seconds, trial.seconds);
       parts.pin.setAttribute("aria-pressed", String(trial.pinned));
       parts.pin.setAttribute("aria-label", `Pin ${trial.title}`);
-      parts.use.setAttribute("aria-label", `Use the setting of ${trial.title}`);
-      parts.open.setAttribute("aria-label", `Open the test set for ${trial.title}`);
+      parts.use.setAttribute("aria-label", `Restore settings of ${trial.title}`);
+      parts.open.setAttribute("aria-label", `Reveal test score of ${trial.title}`);
       if (trial.test) say(parts.test, trial.test);
       else if (!trial.openable) say(parts.test, "–");
       else if (!parts.open.isConnected) parts.test.replaceChildren(parts.open);
@@ -440,7 +449,18 @@ function trialTable(ask) {
     // Rows that stay where they are keep the focus.
     if (lines.length !== body.children.length || lines.some((line, i) => body.children[i] !== line)) body.replaceChildren(...lines);
   }
-  return { node, show };
+
+  // The line that a row has in the charts, so that each is found from the other.
+  function colour(series) {
+    for (const { trial, look } of series) {
+      const place = rows.get(trial.number)?.colour;
+      if (place && place.className !== look) {
+        place.className = look;
+        place.replaceChildren(sample(look, "validation"));
+      }
+    }
+  }
+  return { node, show, colour };
 }
 
 // ---------------------------------------------------------------- the drawing panel
@@ -548,21 +568,26 @@ function drawView(port) {
     const best = shares.indexOf(Math.max(...shares));
     bars.forEach(({ bar, text, node }, i) => {
       bar.firstChild.style.width = `${100 * shares[i]}%`;
-      say(text, result.blank ? "" : `${(100 * shares[i]).toFixed(shares[i] < 0.0995 ? 1 : 0)} %`);
+      say(text, result.blank ? "" : `${(100 * shares[i]).toFixed(shares[i] < 0.0995 ? 1 : 0)}%`);
       node.classList.toggle("best", !result.blank && i === best);
     });
-    say(verdict, result.blank ? "Draw a digit." : `It reads ${names[best]}, and is ${(100 * shares[best]).toFixed(0)} % sure.`);
+    say(verdict, result.blank ? "Draw a digit." : `It reads ${names[best]}, and is ${(100 * shares[best]).toFixed(0)}% sure.`);
     nearest.replaceChildren(...result.closest.map(({ pixels, label }) => h("figure", {}, picture(pixels, { label: `A training image of ${label}` }), h("figcaption", {}, label))));
     if (dirty) ask(false);
   }
 
+  const who = h("p", { class: "help" });
+  const showNetwork = ({ name }) => say(who, `You ask ${name}.`);
   port.on("result", show);
+  // Another network has another opinion of the same drawing.
+  port.on("network", (network) => { showNetwork(network); ask(true); });
   show(port.get("result"));
+  showNetwork(port.get("network"));
   return h(
     "section",
     { class: "mnist-panel draw", "aria-label": "Draw a digit" },
     h("div", {}, h("h4", {}, "Draw here"), canvas, h("div", { class: "buttons" }, button("Clear", clear))),
-    h("div", { class: "answer" }, h("h4", {}, "What it thinks"), verdict, h("ol", { class: "shares" }, ...bars.map((bar) => bar.node))),
+    h("div", { class: "answer" }, h("h4", {}, "What it thinks"), who, verdict, h("ol", { class: "shares" }, ...bars.map((bar) => bar.node))),
     h("div", {}, h("h4", {}, "What the network sees"), seen, h("h4", {}, "The closest training images"), nearest, h("p", { class: "help" }, "By the distance between pixels, shown when you lift the pen.")),
   );
 }
@@ -579,7 +604,7 @@ function exploreView(port) {
     return { select, options, node: h("span", { class: "choice" }, h("label", { for: id }, label), select) };
   };
   const splits = menu("Images", [["validation", "validation set"], ["training", "training set"]], (split) => show({ split }));
-  const classes = menu("Class", [[null, "all"], ...names.map((name, i) => [i, name])], (label) => show({ label, said: null }));
+  const classes = menu("True class", [[null, "all"], ...names.map((name, i) => [i, name])], (label) => show({ label, said: null }));
   const orders = menu("Order", [["wrong", "most wrong first"], ["index", "by index"]], (order) => show({ order }));
   const index = field({ type: "number", min: 0, id: freshId() }, (value) => show({ label: null, said: null, order: "index", start: Number(value) || 0 }));
   const before = button("Previous", () => show({ start: port.get("images").start - port.get("images").page }));
@@ -587,6 +612,7 @@ function exploreView(port) {
   const where = h("p", { role: "status", class: "where" });
   const grid = h("div", { class: "images" });
   const matrix = h("table", { class: "confusion" });
+  let cells = [];
   const units = h("div", { class: "units" });
   const unitsBefore = button("Previous units", () => port.send({ do: "units", start: port.get("weights").start - port.get("weights").page }));
   const unitsAfter = button("Next units", () => port.send({ do: "units", start: port.get("weights").start + port.get("weights").page }));
@@ -602,35 +628,53 @@ function exploreView(port) {
     before.disabled = images.start === 0;
     after.disabled = last >= images.total;
     grid.replaceChildren(...images.images.map((image) => {
-      const text = image.right ? image.label : `${image.label}, said ${image.said}`;
-      return h("figure", { class: image.right ? "right" : "wrong" }, picture(image.pixels, { label: `Image ${image.index}: ${text}` }), h("figcaption", {}, text));
+      const text = image.right ? [image.label] : [`is ${image.label}`, `read as ${image.said}`];
+      return h("figure", { class: image.right ? "right" : "wrong" }, picture(image.pixels, { label: `Image ${image.index}: ${text.join(", ")}` }), h("figcaption", {}, ...text.map((line) => h("span", {}, line))));
     }));
   }
 
   function showMatrix(counts) {
     const worst = Math.max(1, ...counts.flatMap((row, i) => row.filter((_, j) => i !== j)));
+    cells = [];
     matrix.replaceChildren(
-      h("caption", {}, "Rows: the label. Columns: what the network says. Press a cell to see its images."),
-      h("thead", {}, h("tr", {}, h("td"), ...names.map((name) => h("th", { scope: "col" }, name)))),
+      h("caption", {}, "Press a number to see its images. Blank means none; blue were read right."),
+      h("thead", {}, h("tr", {}, h("td"), h("th", { colspan: names.length }, "Read as")), h("tr", {}, h("th", { scope: "col" }, "Is"), ...names.map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, ...counts.map((row, i) => h("tr", {}, h("th", { scope: "row" }, names[i]), ...row.map((count, j) => {
-        const cell = button(String(count), () => show({ label: i, said: j }), { "aria-label": `${count} of ${names[i]} read as ${names[j]}` });
+        const cell = button(count || "", () => show({ label: i, said: j }), { "aria-label": `${count} of ${names[i]} read as ${names[j]}` });
+        cells.push({ cell, pressed: () => wish.label === i && wish.said === j });
         cell.style.setProperty("--level", i === j ? 0 : Math.sqrt(count / worst));
         if (i === j) cell.classList.add("right");
         return h("td", {}, cell);
       })))),
     );
+    showPressed();
+  }
+
+  // Without making the cells anew, so that the one that was pressed keeps the focus.
+  function showPressed() {
+    for (const { cell, pressed } of cells) cell.setAttribute("aria-pressed", String(pressed()));
   }
 
   function showUnits(weights) {
     const last = Math.min(weights.total, weights.start + weights.page);
-    say(unitsWhere, weights.total ? `Units ${weights.start + 1} to ${last} of ${weights.total}. Red: ink here raises the unit's sum. Blue: it lowers it.` : "This network's first layer does not look at 784 pixels.");
+    say(unitsWhere, weights.total ? `Units ${weights.start + 1} to ${last} of ${weights.total}. Red: ink here raises the unit's sum. Blue: it lowers it. Speckle at the edge is what training began with: hardly a digit has ink there to learn from.` : "This network's first layer does not look at 784 pixels.");
     unitsBefore.disabled = weights.start === 0;
     unitsAfter.disabled = last >= weights.total;
     units.replaceChildren(...weights.units.map((unit, i) => picture(unit, { signed: true, label: `Weights of unit ${weights.start + i + 1}` })));
   }
 
-  port.on("images", showImages);
+  const who = h("span", { class: "who" });
+  const newer = button("", () => port.send({ do: "again" }));
+  function showNetwork({ name, newer: other }) {
+    say(who, `You see ${name}.`);
+    say(newer, other ? `Ask ${other}` : "");
+    newer.hidden = !other;
+  }
+
+  port.on("images", (images) => { showImages(images); showPressed(); });
   port.on("confusion", showMatrix);
+  port.on("network", showNetwork);
+  showNetwork(port.get("network"));
   port.on("weights", showUnits);
   showImages(port.get("images"));
   showMatrix(port.get("confusion"));
@@ -638,7 +682,8 @@ function exploreView(port) {
   return h(
     "section",
     { class: "mnist-panel explore", "aria-label": "Explore the data and the network" },
-    h("div", { class: "buttons" }, splits.node, classes.node, orders.node, h("span", { class: "choice" }, h("label", { for: index.id }, "Go to index"), index), button("Ask the network again", () => port.send({ do: "again" }))),
+    h("div", { class: "buttons" }, who, newer),
+    h("div", { class: "buttons" }, splits.node, classes.node, orders.node, h("span", { class: "choice" }, h("label", { for: index.id }, "Go to index"), index)),
     h("div", { class: "columns" },
       h("div", {}, h("h4", {}, "Images"), where, grid, h("div", { class: "buttons" }, before, after)),
       h("div", {}, h("h4", {}, "Confusion matrix"), h("div", { class: "scroll" }, matrix)),

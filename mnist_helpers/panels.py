@@ -30,7 +30,7 @@ from mnist_helpers.recipe import ARTICLE, Recipe, RecipeError
 from mnist_helpers.session import Session, Trial, title
 
 IMAGES_ON_A_PAGE = 40
-UNITS_ON_A_PAGE = 50
+UNITS_ON_A_PAGE = 24
 
 
 class PanelError(ValueError):
@@ -154,8 +154,8 @@ class RetrainPanel(_Panel):
         groups = {}
         for control in session.controls:
             groups.setdefault(control.group, []).append(asdict(control))
-        reset = "Reset to the article" if session.base == ARTICLE else "Reset to the start"
-        super().__init__(view="retrain", setup={"groups": groups, "reset": reset})
+        origin = "article" if session.base == ARTICLE else "start"
+        super().__init__(view="retrain", setup={"groups": groups, "origin": origin, "reset": f"Reset to the {origin}"})
         session.recall()
         session.listener = self._show
         self._show()
@@ -171,11 +171,11 @@ class RetrainPanel(_Panel):
     def _show(self) -> None:
         with self._showing:
             self.state = view_of_session(self.session) | {"moves": self._moves}
-            self.trials = [view_of_trial(trial, self.session.base) for trial in self.session.trials]
+            self.trials = [view_of_trial(trial, self.session.origin) for trial in self.session.trials]
             running = self.session.running
             self.live = running and {
                 "progress": progress_of(running, self.session.expected_seconds(running.recipe)),
-                **view_of_trial(running, self.session.base),
+                **view_of_trial(running, self.session.origin),
             }
 
     def _do_hello(self):
@@ -184,7 +184,7 @@ class RetrainPanel(_Panel):
     def _do_set(self, name, value):
         self._moves += 1  # so that the control hears of it even if nothing else has changed
         self.session.set(name, value)
-        self.session.warm_up(delay=0.3)
+        self.session.warm_up(delay=0.05)
 
     def _do_automatic(self, on):
         self.session.automatic = bool(on)
@@ -219,7 +219,7 @@ class RetrainPanel(_Panel):
         if trial is None or not trial.history["val_loss"]:
             return _figure_html("", "Nothing has been trained in this panel yet.")
         accuracy = trial.history["val_accuracy"][-1]
-        changed = changed_settings(trial, ARTICLE)
+        changed = changed_settings(trial, (ARTICLE, trial.seed))
         text = (
             f"The article's network{f' with {changed}' if changed else ''}, seed {trial.seed}: "
             f"validation accuracy {accuracy:.1%} after {len(trial.history['val_loss'])} epochs."
@@ -259,15 +259,15 @@ def progress_of(trial: Trial, expected: float) -> dict:
     return {"fraction": trial.fraction, "text": f"{title(trial)}: epoch {epoch} of {trial.recipe.epochs}, {left} left"}
 
 
-def view_of_trial(trial: Trial, base: Recipe) -> dict:
-    """Give all that a retrain panel shows of a trial, as JSON takes it."""
+def view_of_trial(trial: Trial, origin: tuple[Recipe, int]) -> dict:
+    """Give all that a retrain panel shows of a trial, as JSON takes it; ``origin`` is what it is compared with."""
     curve = list(zip(*trial.curve, strict=True)) or [(), (), ()]
     return {
         "number": trial.number,
         "title": title(trial),
         "state": trial.state,
         "stored": trial.stored,
-        "differs": ", ".join(filter(None, [changed_settings(trial, base), f"seed {trial.seed}"])),
+        "differs": changed_settings(trial, origin),
         "epochs": trial.recipe.epochs,
         "curve": [[round(value, 5) for value in values] for values in curve],
         "validation": [[round(value, 5) for value in trial.history[name]] for name in ("val_loss", "val_accuracy")],
@@ -280,9 +280,9 @@ def view_of_trial(trial: Trial, base: Recipe) -> dict:
     }
 
 
-def changed_settings(trial: Trial, base: Recipe) -> str:
-    """Say in which controls a trial differs from a recipe, the seed left out; empty if in none."""
-    first = settings_of(base, trial.seed)
+def changed_settings(trial: Trial, origin: tuple[Recipe, int]) -> str:
+    """Say in which controls a trial differs from a recipe and a seed; empty if in none."""
+    first = settings_of(*origin)
     changed = {name: value for name, value in settings_of(trial.recipe, trial.seed).items() if value != first[name]}
     return ", ".join(f"{name.replace('_', ' ')} {_written(value)}" for name, value in changed.items())
 
@@ -306,24 +306,49 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{seconds / 3600:.1f} h"
 
 
-class DrawPanel(_Panel):
-    """The widget that ``draw_panel`` gives."""
+class _NetworkPanel(_Panel):
+    """A panel that asks a network; if that is a retrain panel's, it says when there is a newer one."""
+
+    network = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, network, data: Mnist, **traits):
+        self._network, self._data = network, data
+        self._take_newest()
+        super().__init__(network=self._named(), **traits)
+        if isinstance(network, RetrainPanel):
+            network.observe(lambda _: self._follow(), names=["state", "trials"])
+
+    def _take_newest(self) -> None:
+        self._model, self._name = model_of(self._network)
+
+    def _named(self) -> dict:
+        newer = None
+        with suppress(PanelError):  # all runs of the retrain panel may have been cleared
+            model, name = model_of(self._network)
+            newer = name if model is not self._model else None
+        return {"name": self._name, "newer": newer}
+
+    def _follow(self) -> None:
+        self.network = self._named()
+
+
+class DrawPanel(_NetworkPanel):
+    """The widget that ``draw_panel`` gives; it asks the newest network."""
 
     result = traitlets.Dict().tag(sync=True)
 
     def __init__(self, network, data: Mnist):
-        self._network, self._data, self._answers = network, data, 0
-        self._last = model_of(network)
-        super().__init__(view="draw", setup={"names": list(data.class_names)})
+        self._answers = 0
+        super().__init__(network, data, view="draw", setup={"names": list(data.class_names)})
         self._do_draw([], still=True)
 
     def __repr__(self) -> str:
         return "DrawPanel()"
 
-    def _model(self) -> keras.Model:
-        with suppress(PanelError):  # all runs of the retrain panel may have been cleared
-            self._last = model_of(self._network)
-        return self._last
+    def _follow(self) -> None:
+        with suppress(PanelError):  # then the network of before goes on answering
+            self._take_newest()
+        self.network = self._named()
 
     def _do_draw(self, strokes, still):
         """Answer a drawing; ``still`` tells that the pen is up, and there is time to look for similar images."""
@@ -332,7 +357,7 @@ class DrawPanel(_Panel):
         self._answers += 1  # two answers are never equal, and so each of them reaches the sheet
         result = {"answer": self._answers, "picture": _encoded(picture), "blank": blank, "closest": []}
         if not blank:
-            logits = self._model()(picture.reshape(1, -1).astype(np.float32) / 255, training=False)
+            logits = self._model(picture.reshape(1, -1).astype(np.float32) / 255, training=False)
             result["probabilities"] = keras.ops.softmax(logits)[0].numpy().astype(float).round(4).tolist()
             if still:
                 nearest = closest(picture, self._data.train.flat)
@@ -347,7 +372,7 @@ class DrawPanel(_Panel):
 
     def _still(self) -> str:
         picture = self._data.validation.images[:1]
-        logits = self._model()(picture.reshape(1, -1).astype(np.float32) / 255, training=False)
+        logits = self._model(picture.reshape(1, -1).astype(np.float32) / 255, training=False)
         shares = keras.ops.softmax(logits)[0].numpy()
         figure = plots.bars({"probability": shares}, self._data.class_names, "probability", percent=True)
         said = self._data.class_names[int(shares.argmax())]
@@ -360,17 +385,16 @@ class DrawPanel(_Panel):
         )
 
 
-class ExplorePanel(_Panel):
-    """The widget that ``explore_panel`` gives."""
+class ExplorePanel(_NetworkPanel):
+    """The widget that ``explore_panel`` gives; it stays with its network until the reader asks a newer one."""
 
     images = traitlets.Dict().tag(sync=True)
     confusion = traitlets.List().tag(sync=True)
     weights = traitlets.Dict().tag(sync=True)
 
     def __init__(self, network, data: Mnist):
-        self._network, self._data, self._answers = network, data, {}
-        self._model = model_of(network)
-        super().__init__(view="explore", setup={"names": list(data.class_names)})
+        self._answers = {}
+        super().__init__(network, data, view="explore", setup={"names": list(data.class_names)})
         self._do_show("validation")
         self._do_units(0)
 
@@ -420,10 +444,11 @@ class ExplorePanel(_Panel):
         }  # fmt: skip
 
     def _do_again(self):
-        """Ask the network anew, which may have been trained since."""
+        """Ask the newest network."""
         self._answers.clear()
-        with suppress(PanelError):  # all runs of the retrain panel may have been cleared
-            self._model = model_of(self._network)
+        with suppress(PanelError):
+            self._take_newest()
+        self._follow()
         shown = self.images
         self._do_show(shown["split"], shown["label"], shown["said"], shown["order"], shown["start"])
         self._do_units(self.weights["start"])
@@ -453,8 +478,8 @@ class ExplorePanel(_Panel):
         )
 
 
-def model_of(network: "Run | keras.Model | RetrainPanel") -> keras.Model:
-    """Find the model in what a panel was given.
+def model_of(network: "Run | keras.Model | RetrainPanel") -> tuple[keras.Model, str]:
+    """Find the model in what a panel was given, and how to name it in a sentence.
 
     Raises
     ------
@@ -462,20 +487,27 @@ def model_of(network: "Run | keras.Model | RetrainPanel") -> keras.Model:
         If there is none.
     """
     if isinstance(network, RetrainPanel):
-        trained = [run.model for run in network.runs if run.model is not None]
-        shown = network.session.shown
-        if shown is not None and shown.run is not None and shown.run.model is not None:
-            return shown.run.model
-        if trained:
-            return trained[-1]
-        raise PanelError("the retrain panel holds no trained network yet; expected one. Press Train in it first.")
+        session = network.session
+        candidates = [session.shown, *reversed(session.trials)]
+        trained = [t for t in candidates if t is not None and t.run is not None and t.run.model is not None]
+        if not trained:
+            raise PanelError("the retrain panel holds no trained network yet; expected one. Press Train in it first.")
+        trial = trained[0]
+        return trial.run.model, title(trial) + (" (stopped)" if trial.state == "stopped" else "") + _score(trial.run)
     model = network.model if isinstance(network, Run) else network
     if not isinstance(model, keras.Model):
         raise PanelError(
             f"{network!r} has no model; expected a run with its model, a Keras model, or a retrain panel. "
             "Runs of train, trained_runs and load_run have one."
         )
-    return model
+    if isinstance(network, Run):
+        return model, f"the run with {network.recipe} and seed {network.seed}{_score(network)}"
+    return model, f"the model named {model.name}"
+
+
+def _score(run: Run) -> str:
+    accuracies = run.history["val_accuracy"]
+    return f", {accuracies[-1]:.1%} on the validation set" if accuracies else ", not a whole epoch trained"
 
 
 def _encoded(pixels: np.ndarray) -> str:

@@ -176,6 +176,11 @@ class Session:
         self._pace = 1.0
 
     @property
+    def origin(self) -> tuple[Recipe, int]:
+        """The recipe and the seed at the start."""
+        return self.base, self._seed
+
+    @property
     def problem(self) -> RecipeError | None:
         """Why the present setting cannot be trained, or None."""
         try:
@@ -412,7 +417,7 @@ class Session:
         with self._lock:
             self.trials.append(trial)
             if self.shown in (None, trial):
-                self.shown, self.message = trial, message
+                self.shown, self.message = trial, message or outcome(trial)
             if self._running is trial:
                 self._running = None
         self._tell()
@@ -433,8 +438,17 @@ class Session:
         return False
 
 
-_FROM_STORE = "From the run store: this setting was trained before."
-_CURVE_FROM_STORE = "From the run store, which kept this run but not its network. Train again to get that."
+_FROM_STORE = "This setting was trained before: here is the run as it was saved."
+_CURVE_FROM_STORE = "This setting was trained before: here is its curve. Press Train to get its network too."
+
+
+def outcome(trial: Trial) -> str:
+    """Say in a sentence how a trial ended."""
+    if trial.state == "stopped":
+        epoch = min(int(trial.fraction * trial.recipe.epochs) + 1, trial.recipe.epochs)
+        return f"{title(trial)} was stopped in epoch {epoch} of {trial.recipe.epochs}; what it reached is kept."
+    accuracy = trial.history["val_accuracy"][-1]
+    return f"{title(trial)} has finished: validation accuracy {accuracy:.2%} after the last epoch."
 
 
 def title(trial: Trial) -> str:

@@ -194,22 +194,22 @@ def test_exploring_finds_the_images_of_a_cell_and_the_most_wrong_first(run, mnis
 
 
 def test_units_are_shown_page_by_page(mnist, run):
-    panel = explore_panel(mnist, build_model(replace(ARTICLE, units=120)))
-    assert (len(panel.weights["units"]), panel.weights["total"]) == (50, 120)
+    panel = explore_panel(mnist, build_model(replace(ARTICLE, units=118)))
+    assert (len(panel.weights["units"]), panel.weights["total"]) == (24, 118)
     panel._do_units(100)
-    assert (len(panel.weights["units"]), panel.weights["start"]) == (20, 100)
+    assert (len(panel.weights["units"]), panel.weights["start"]) == (22, 96)
     panel._do_units(9_999)
-    assert panel.weights["start"] == 100
+    assert panel.weights["start"] == 96
 
 
 def test_the_network_of_a_panel_is_the_one_it_shows(panel, run, mnist):
-    assert model_of(run) is run.model
-    assert model_of(run.model) is run.model
+    assert model_of(run)[0] is run.model
+    assert model_of(run.model)[0] is run.model
     with pytest.raises(PanelError, match=r"holds no trained network yet; expected one\. Press Train"):
         draw_panel(panel, mnist)
     panel._do_train()
     panel.session.wait()
-    assert model_of(panel) is panel.runs[-1].model
+    assert model_of(panel)[0] is panel.runs[-1].model
     with pytest.raises(PanelError, match="has no model; expected a run with its model, a Keras model, or a retrain"):
         draw_panel(replace(run, model=None), mnist)
     with pytest.raises(PanelError, match="'mnist' has no model"):
@@ -224,8 +224,26 @@ def test_asking_again_takes_the_newest_network(panel, mnist):
     panel._do_set("seed", 1)
     panel._do_train()
     panel.session.wait()
+    assert explorer.network["name"].startswith("Run 1, ")
+    assert explorer.network["newer"].startswith("Run 2, ")
+    assert explorer.weights["units"] == before
     explorer._do_again()
     assert explorer.weights["units"] != before
+    assert explorer.network["name"].startswith("Run 2, ")
+    assert explorer.network["newer"] is None
+
+
+def test_a_drawing_is_answered_by_the_newest_network(panel, mnist):
+    panel._do_train()
+    panel.session.wait()
+    drawing = draw_panel(panel, mnist)
+    panel._do_set("seed", 1)
+    panel._do_train()
+    panel.session.wait()
+    assert drawing.network["name"].startswith("Run 2, ")
+    drawing._do_draw(SEVEN, still=False)
+    logits = panel.runs[-1].model.predict(picture_of(SEVEN).reshape(1, -1) / np.float32(255), verbose=0)
+    assert drawing.result["probabilities"] == pytest.approx(keras.ops.softmax(logits)[0].numpy(), abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -238,17 +256,18 @@ def test_times_are_written_as_one_would_say_them(seconds, text):
 
 def test_a_trial_says_what_differs_and_how_far_it_is():
     trial = Trial(4, replace(ARTICLE, units=30, shift=2.0), 7)
-    assert changed_settings(trial, ARTICLE) == "units 30, augmentation shifts"
-    assert view_of_trial(trial, ARTICLE)["differs"] == "units 30, augmentation shifts, seed 7"
-    assert view_of_trial(Trial(1, ARTICLE, 0), ARTICLE)["differs"] == "seed 0"
+    start = (ARTICLE, 0)
+    assert changed_settings(trial, (ARTICLE, 7)) == "units 30, augmentation shifts"
+    assert view_of_trial(trial, start)["differs"] == "units 30, seed 7, augmentation shifts"
+    assert view_of_trial(Trial(1, ARTICLE, 0), start)["differs"] == ""
     odd = replace(ARTICLE, batch_norm=True, learning_rate=1e-5, training_images=1_000, activation="leaky_relu")
-    assert changed_settings(Trial(1, odd, 0), ARTICLE) == (
+    assert changed_settings(Trial(1, odd, 0), start) == (
         "activation leaky relu, batch norm on, training images 1,000, learning rate 0.00001"
     )
     assert progress_of(trial, 10.0) == {"fraction": 0.0, "text": "Run 4 is getting ready"}
     trial.fraction, trial.name = 0.25, "wide"
     assert progress_of(trial, 8.0)["text"] == "wide: epoch 3 of 10, 6.0 s left"
-    view = view_of_trial(trial, ARTICLE)
+    view = view_of_trial(trial, start)
     assert (view["best"], view["openable"], view["curve"]) == (None, False, [[], [], []])
 
 

@@ -1,5 +1,6 @@
 """The panel's logic, without a browser: real training in the background, on the real data."""
 
+import re
 import threading
 import time
 from dataclasses import replace
@@ -55,7 +56,8 @@ def test_training_goes_on_in_the_background_and_tells_of_it(session):
     assert len(trial.history["val_loss"]) == 8
     assert len({points for thread, points in told if thread is not threading.main_thread()}) > 3
     assert session.running is None
-    assert session.message == ""
+    accuracy = trial.history["val_accuracy"][-1]
+    assert session.message == f"Run 1 has finished: validation accuracy {accuracy:.2%} after the last epoch."
 
 
 def test_the_curve_holds_the_losses_of_the_batches(session):
@@ -101,6 +103,7 @@ def test_stop_keeps_what_was_reached(session):
     session.wait()
     (trial,) = session.trials
     assert trial.state == "stopped"
+    assert re.match(r"Run 1 was stopped in epoch \d+ of \d+; what it reached is kept\.", session.message)
     assert 1 <= len(trial.history["val_loss"]) < 1_000
     assert trial.run.model is not None
     assert session.shown is trial
@@ -161,7 +164,7 @@ def test_what_finished_is_in_the_store_for_the_next_session(session, mnist, tmp_
     assert later.recall()
     assert later.trials[0].stored
     assert later.trials[0].run.model is not None
-    assert later.message == "From the run store: this setting was trained before."
+    assert later.message == "This setting was trained before: here is the run as it was saved."
     assert not Session(replace(SMALL, units=17), mnist, store=tmp_path).recall()
 
 
@@ -170,7 +173,7 @@ def test_a_run_of_a_sweep_comes_back_without_training_and_its_network_with_it(mn
     session = Session(SMALL, mnist, store=tmp_path)
     trial = trained(session)
     assert trial.stored
-    assert "kept this run but not its network" in session.message
+    assert "here is its curve. Press Train to get its network too." in session.message
     assert [epoch for epoch, _, _ in trial.curve] == [0.5, 1.5]
     session.open_test_set(1)  # the sweep kept no model
     assert trial.test_accuracy is None
@@ -216,7 +219,7 @@ def test_a_run_that_diverges_says_why_and_leaves_the_session_usable(session):
     session.set("learning_rate", 1e-3)
     sessions.prepare(session.job()[0], session.data)  # with weights that are no numbers any more
     assert trained(session).state == "finished"
-    assert session.message == ""
+    assert session.message.startswith("Run 2 has finished: validation accuracy ")
 
 
 def test_an_unforeseen_error_is_told_too(session, monkeypatch):
