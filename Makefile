@@ -6,7 +6,7 @@ BIN := .venv/bin
 SITE := book/_build/html/index.html
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab test bench format requirements mark clean
+.PHONY: help book serve lab test bench grid format requirements mark engine clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
@@ -39,6 +39,9 @@ bench: .venv/installed ## measure the speed, against PyTorch and JAX too, and wr
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --group bench
 	$(BIN)/python tests/benchmarks/run.py
 
+grid: .venv/installed ## train the 200 settings that the page shows beside its own runs (15 minutes)
+	$(BIN)/python book/lab/keras_grid.py
+
 format: .venv/installed ## put code and notebooks in order before a commit
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -50,6 +53,9 @@ requirements: .venv/installed ## compile requirements.txt anew from pyproject.to
 
 mark: .venv/installed ## draw the mark and the chapter digits anew
 	$(BIN)/python book/assets/mark.py
+
+engine: .venv/installed ## compile the engine of the in-page lab anew from its C source
+	$(BIN)/python book/lab/build_engine.py
 
 clean: ## remove what was built, and keep the environment
 	rm -rf book/_build book/notebooks .pytest_cache .ruff_cache .hypothesis
