@@ -21,7 +21,7 @@ book: .venv/installed ## run every notebook and build the site (minutes the firs
 	@echo "Building the book. Chapters that changed are run, about a minute each."
 	$(BIN)/jupyter-book build book -W --keep-going
 	@echo "The book is built: $(CURDIR)/$(SITE)"
-	@echo "Read it with 'make serve', or open that file in a browser."
+	@echo "Read it with 'make serve'; opened as a file, its live panels stay pictures."
 
 serve: book ## serve the built site on localhost
 	@echo "Serving the book at http://localhost:$(PORT)/ (stop with Ctrl-C)"
@@ -39,7 +39,7 @@ bench: .venv/installed ## measure the speed, against PyTorch and JAX too, and wr
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --group bench
 	$(BIN)/python tests/benchmarks/run.py
 
-grid: .venv/installed ## train the 200 settings that the page shows beside its own runs (15 minutes)
+grid: .venv/installed ## train the 200 settings that the page shows beside its own runs (half an hour)
 	$(BIN)/python book/lab/keras_grid.py
 
 format: .venv/installed ## put code and notebooks in order before a commit

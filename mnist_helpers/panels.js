@@ -1,5 +1,6 @@
-// The look of the three panels. Python decides everything: it hands over what to show as traits, and a click goes
-// back to it as a message {do: …}. Plain DOM and SVG, so that nothing has to be loaded from anywhere.
+// The look of the three panels. Something else decides everything: Python in a notebook, lab/lab.js in the book's pages.
+// It hands over what to show under names (a notebook's traits), and a click goes back to it as a message {do: …}.
+// Plain DOM and SVG, so that nothing has to be loaded from anywhere.
 
 export default {
   render({ model, el }) {
@@ -23,6 +24,8 @@ export default {
 };
 
 // ---------------------------------------------------------------- building blocks
+
+export { retrainView, drawView, exploreView };
 
 let counter = 0;
 const freshId = () => `mnist-panel-${Date.now().toString(36)}-${counter++}`;
@@ -81,7 +84,7 @@ function later(milliseconds, act) {
   return call;
 }
 
-// A 28 × 28 picture from base64 bytes: grey values as ink on paper, or signed weights as red and blue.
+// A 28 × 28 picture from bytes, in base64 or as they are: grey values as ink on paper, or signed weights as red and blue.
 function picture(encoded, { signed = false, label = "" } = {}) {
   const canvas = h("canvas", { width: 28, height: 28, role: "img", "aria-label": label, title: label });
   paint(canvas, encoded, signed);
@@ -89,7 +92,7 @@ function picture(encoded, { signed = false, label = "" } = {}) {
 }
 
 function paint(canvas, encoded, signed = false) {
-  const bytes = Uint8Array.from(atob(encoded), (letter) => letter.charCodeAt(0));
+  const bytes = typeof encoded === "string" ? Uint8Array.from(atob(encoded), (letter) => letter.charCodeAt(0)) : encoded;
   const context = canvas.getContext("2d");
   const image = context.createImageData(28, 28);
   bytes.forEach((byte, place) => {
@@ -121,6 +124,8 @@ function retrainView(port) {
   const message = h("p", { class: "message", role: "status" });
   const where = h("div", { class: "where" }, bar, progress, message);
   const charts = [lossChart(), accuracyChart()];
+  const bandTitle = h("span");
+  const key = h("span", { hidden: true }, h("span", { class: "band" }), bandTitle);
   const table = trialTable(ask, setup.origin);
   const code = h("code");
   const copied = h("span", { role: "status" });
@@ -178,7 +183,10 @@ function retrainView(port) {
       look: trial.number === shown ? "shown" : trial.pinned ? `pinned pin-${1 + (pins++ % 4)}` : "earlier",
     }));
     series.sort((a, b) => order(a) - order(b));
-    for (const chart of charts) chart.draw(series.filter(({ trial }) => !trial.hidden));
+    const band = port.get("band");
+    say(bandTitle, band ? band.title : "");
+    key.hidden = !band;
+    for (const chart of charts) chart.draw(series.filter(({ trial }) => !trial.hidden), band);
     table.colour(series);
   }
   const order = ({ look }) => (look === "shown" ? 2 : look === "earlier" ? 0 : 1);
@@ -189,14 +197,14 @@ function retrainView(port) {
   const panel = h(
     "section",
     { class: "mnist-panel retrain", "aria-label": "Retrain the network" },
-    h("p", { class: "lead" }, "Change one setting, press Train, and see whether the solid line, on images that are not trained on, ends better than the grey one of the run before."),
+    h("p", { class: "task" }, "Change one setting, press Train, and see whether the solid line, on images that are not trained on, ends better than the grey one of the run before."),
     h("div", { class: "buttons" }, train, stop, reset, h("label", { class: "switch" }, moving, "Retrain as I move"), facts),
     where,
     h(
       "div",
       { class: "columns" },
       h("div", { class: controls.length > 6 ? "controls many" : "controls" }, ...groups),
-      h("div", { class: "results" }, legend(), ...charts.map((chart) => chart.node)),
+      h("div", { class: "results" }, legend(key), ...charts.map((chart) => chart.node)),
     ),
     table.node,
     program,
@@ -204,6 +212,7 @@ function retrainView(port) {
   port.on("state", (state) => { showState(state); redraw(); });
   port.on("trials", (trials) => { table.show(trials); redraw(); });
   port.on("live", (live) => { showProgress(live); redraw(); });
+  port.on("band", redraw); // in the pages of the book, Keras's result
   port.on("message", (sent) => {
     if (!sent.program || sent.program === code.textContent) return;
     say(code, sent.program);
@@ -280,15 +289,16 @@ function controlRow(control, port) {
 
 // ---------------------------------------------------------------- curves
 
-const CHART = { height: 250, left: 50, right: 12, top: 26, bottom: 30 };
+const CHART = { high: 250, low: 200, left: 50, right: 12, top: 26, bottom: 30 };
 
-function legend() {
+function legend(key) {
   return h(
     "p",
     { class: "legend" },
     h("span", {}, sample("shown", "training"), "training (dashed)"),
     h("span", {}, sample("shown", "validation"), "validation (solid)"),
     h("span", {}, sample("earlier", "validation"), "runs before"),
+    key,
   );
 }
 
@@ -317,8 +327,8 @@ function accuracyChart() {
 }
 
 function chart(name, reading, which, scaleFor) {
-  const { height, left, right, top, bottom } = CHART;
-  let width = 460, drawn = [];
+  const { high, low, left, right, top, bottom } = CHART;
+  let width = 460, height = low, drawn = [], drawnBand = null;
   const axes = h("g", { class: "axes" });
   const lines = h("g");
   const now = h("text", { y: 14, "text-anchor": "end", class: "now" });
@@ -333,19 +343,25 @@ function chart(name, reading, which, scaleFor) {
   new ResizeObserver(([{ contentRect }]) => {
     if (contentRect.width && contentRect.width !== width) {
       width = contentRect.width;
-      draw(drawn);
+      height = width < 500 ? low : high;
+      node.setAttribute("height", height);
+      draw(drawn, drawnBand);
     }
   }).observe(node);
 
-  function draw(series) {
+  function draw(series, band) {
     drawn = series;
+    drawnBand = band;
     now.setAttribute("x", width - right);
     const trainings = series.flatMap(({ trial }) => trial.curve[1 + which]);
     const validations = series.flatMap(({ trial }) => trial.validation[which]);
-    const scale = scaleFor([...trainings, ...validations], validations);
-    const last = Math.max(1, ...series.map(({ trial }) => trial.epochs));
+    const last = Math.max(1, ...series.map(({ trial }) => trial.epochs), series.length || !band ? 1 : band.epochs);
+    const keras = (band?.validation[which] ?? []).slice(0, last);
+    const means = keras.map(([mean]) => mean);
+    const scale = scaleFor([...trainings, ...validations, ...means], [...validations, ...means]);
     const x = (epoch) => left + (epoch / last) * (width - left - right);
     const y = (value) => height - bottom - scale.place(value) * (height - top - bottom);
+    const clip = (value) => Math.min(height - bottom, Math.max(top - 6, value));
     const within = ([, value]) => value <= height - bottom + 1 && value >= top - 6;
     say(hint, width < 480 ? "" : reading);
 
@@ -357,7 +373,11 @@ function chart(name, reading, which, scaleFor) {
       ...epochTicks(last).map((epoch) => h("text", { x: x(epoch), y: height - bottom + 16, "text-anchor": "middle" }, String(epoch))),
       h("text", { x: width - right, y: height - 2, "text-anchor": "end" }, "epoch"),
     );
+    // The band goes from the mean less one deviation to the mean and one, and there and back again.
+    const edge = (sign) => keras.map(([mean, deviation], i) => [x(i + 1), clip(y(mean + sign * deviation))]);
+    const outline = [...edge(1), ...edge(-1).reverse()].map((point) => point.map((value) => value.toFixed(1)).join(" "));
     lines.replaceChildren(
+      ...(keras.length ? [h("path", { d: `M${outline.join("L")}Z`, class: "band" })] : []),
       ...series.flatMap(({ trial, look }) => {
         const training = trial.curve[1 + which].map((value, i) => [x(trial.curve[0][i]), y(value)]);
         const validation = trial.validation[which].map((value, i) => [x(i + 1), y(value)]);
@@ -396,7 +416,7 @@ function epochTicks(last) {
 function trialTable(ask, origin) {
   const body = h("tbody");
   const empty = h("p", { class: "help" }, "No run yet: press Train.");
-  const heading = ["Show", "Run", `Changed from the ${origin}`, "Best validation", "Test", "Time", ""];
+  const heading = ["Show", "Run", `Changed from the ${origin}`, "Best validation", "Test", "Time", "Actions"];
   const table = h("table", {}, h("thead", {}, h("tr", {}, ...heading.map((text) => h("th", { scope: "col" }, text)))), body);
   const clear = button("Clear all but the pinned", () => ask({ do: "clear" }));
   const why = h(
@@ -568,10 +588,10 @@ function drawView(port) {
     const best = shares.indexOf(Math.max(...shares));
     bars.forEach(({ bar, text, node }, i) => {
       bar.firstChild.style.width = `${100 * shares[i]}%`;
-      say(text, result.blank ? "" : `${(100 * shares[i]).toFixed(shares[i] < 0.0995 ? 1 : 0)}%`);
-      node.classList.toggle("best", !result.blank && i === best);
+      say(text, !result.probabilities ? "" : `${(100 * shares[i]).toFixed(shares[i] < 0.0995 ? 1 : 0)}%`);
+      node.classList.toggle("best", Boolean(result.probabilities) && i === best);
     });
-    say(verdict, result.blank ? "Draw a digit." : `It reads ${names[best]}, and is ${(100 * shares[best]).toFixed(0)}% sure.`);
+    say(verdict, result.blank ? "Draw a digit." : result.sentence ? result.sentence : `It reads ${names[best]}, and is ${(100 * shares[best]).toFixed(0)}% sure.`);
     nearest.replaceChildren(...result.closest.map(({ pixels, label }) => h("figure", {}, picture(pixels, { label: `A training image of ${label}` }), h("figcaption", {}, label))));
     if (dirty) ask(false);
   }
@@ -586,9 +606,9 @@ function drawView(port) {
   return h(
     "section",
     { class: "mnist-panel draw", "aria-label": "Draw a digit" },
-    h("div", {}, h("h4", {}, "Draw here"), canvas, h("div", { class: "buttons" }, button("Clear", clear))),
-    h("div", { class: "answer" }, h("h4", {}, "What it thinks"), who, verdict, h("ol", { class: "shares" }, ...bars.map((bar) => bar.node))),
-    h("div", {}, h("h4", {}, "What the network sees"), seen, h("h4", {}, "The closest training images"), nearest, h("p", { class: "help" }, "By the distance between pixels, shown when you lift the pen.")),
+    h("div", {}, h("h3", {}, "Draw here"), canvas, h("div", { class: "buttons" }, button("Clear", clear))),
+    h("div", { class: "answer" }, h("h3", {}, "What it thinks"), who, verdict, h("ol", { class: "shares" }, ...bars.map((bar) => bar.node))),
+    h("div", {}, h("h3", {}, "What the network sees"), seen, h("h3", {}, "The closest training images"), nearest, h("p", { class: "help" }, "By the distance between pixels, shown when you lift the pen.")),
   );
 }
 
@@ -685,9 +705,9 @@ function exploreView(port) {
     h("div", { class: "buttons" }, who, newer),
     h("div", { class: "buttons" }, splits.node, classes.node, orders.node, h("span", { class: "choice" }, h("label", { for: index.id }, "Go to index"), index)),
     h("div", { class: "columns" },
-      h("div", {}, h("h4", {}, "Images"), where, grid, h("div", { class: "buttons" }, before, after)),
-      h("div", {}, h("h4", {}, "Confusion matrix"), h("div", { class: "scroll" }, matrix)),
+      h("div", {}, h("h3", {}, "Images"), where, grid, h("div", { class: "buttons" }, before, after)),
+      h("div", {}, h("h3", {}, "Confusion matrix"), h("div", { class: "scroll" }, matrix)),
     ),
-    h("h4", {}, "Weights of the first layer"), unitsWhere, units, h("div", { class: "buttons" }, unitsBefore, unitsAfter),
+    h("h3", {}, "Weights of the first layer"), unitsWhere, units, h("div", { class: "buttons" }, unitsBefore, unitsAfter),
   );
 }

@@ -8,6 +8,7 @@ page without a kernel shows a still picture of the last result. What happens on 
 import base64
 import html
 import io
+import json
 import os
 import threading
 from collections.abc import Iterable
@@ -22,7 +23,7 @@ import numpy as np
 import traitlets
 
 from mnist_helpers import plots
-from mnist_helpers.controls import settings_of
+from mnist_helpers.controls import CONTROLS, settings_of
 from mnist_helpers.data import Mnist, Split, load_mnist
 from mnist_helpers.drawing import closest, picture_of
 from mnist_helpers.model import parameter_count
@@ -215,9 +216,15 @@ class RetrainPanel(_Panel):
         self.send({"program": self.session.program()})
 
     def _still(self) -> str:
+        names = [control.name for control in self.session.controls]
+        attributes = {
+            "recipe": json.dumps(_changed_fields(self.session.base)),
+            "seed": self.session.origin[1],
+            **({"controls": " ".join(names)} if len(names) < len(CONTROLS) else {}),
+        }
         trial = self.session.shown
         if trial is None or not trial.history["val_loss"]:
-            return _figure_html("", "Nothing has been trained in this panel yet.")
+            return _lab_html("retrain", _figure_html("", "Nothing has been trained in this panel yet."), attributes)
         accuracy = trial.history["val_accuracy"][-1]
         changed = changed_settings(trial, (ARTICLE, trial.seed))
         text = (
@@ -228,7 +235,7 @@ class RetrainPanel(_Panel):
             plots.learning_curves({"": [trial.history]}),
             f"Training and validation loss and accuracy by epoch; the validation accuracy ends at {accuracy:.1%}.",
         )
-        return _figure_html(picture, text)
+        return _lab_html("retrain", _figure_html(picture, text), attributes)
 
 
 def view_of_session(session: Session) -> dict:
@@ -376,13 +383,14 @@ class DrawPanel(_NetworkPanel):
         shares = keras.ops.softmax(logits)[0].numpy()
         figure = plots.bars({"probability": shares}, self._data.class_names, "probability", percent=True)
         said = self._data.class_names[int(shares.argmax())]
-        return _figure_html(
-            _image_html(
-                figure, f"Bars of the ten probabilities that the network gives for one image; highest for {said}."
-            ),
-            "Here you draw a digit and watch these ten bars move. Shown: the answer to the first validation image, "
-            f"a {self._data.class_names[self._data.validation.labels[0]]}.",
+        picture = _image_html(
+            figure, f"Bars of the ten probabilities that the network gives for one image; highest for {said}."
         )
+        text = (
+            "Here you draw a digit and watch these ten bars move. Shown: the answer to the first validation image, "
+            f"a {self._data.class_names[self._data.validation.labels[0]]}."
+        )
+        return _lab_html("draw", _figure_html(picture, text))
 
 
 class ExplorePanel(_NetworkPanel):
@@ -470,12 +478,12 @@ class ExplorePanel(_NetworkPanel):
             [f"{names[labels[i]]}, said {names[answers[i]]}" for i in worst],
             columns=5,
         )
-        return _figure_html(
-            _image_html(
-                figure, "The ten validation images with the highest loss, each with its label and the network's answer."
-            ),
-            f"The ten validation images with the highest loss; {int((answers != labels).sum())} are misread in all.",
+        picture = _image_html(
+            figure, "The ten validation images with the highest loss, each with its label and the network's answer."
         )
+        wrong = int((answers != labels).sum())
+        text = f"The ten validation images with the highest loss; {wrong} are misread in all."
+        return _lab_html("explore", _figure_html(picture, text))
 
 
 def model_of(network: "Run | keras.Model | RetrainPanel") -> tuple[keras.Model, str]:
@@ -522,5 +530,19 @@ def _image_html(figure, alt: str) -> str:
 
 
 def _figure_html(picture: str, text: str) -> str:
-    how = "This is a still: run this notebook on your own machine (<code>make lab</code>), and it answers live."
+    how = (
+        "This is a still: where JavaScript runs, the page trains the network itself; "
+        "or run this notebook on your own machine (<code>make lab</code>)."
+    )
     return f'<figure class="panel-still">{picture}<figcaption>{html.escape(text)} {how}</figcaption></figure>'
+
+
+def _lab_html(view: str, still: str, attributes: dict[str, object] | None = None) -> str:
+    """Wrap a still in the element that the pages of the book make into a live panel (``book/lab/lab.js``)."""
+    written = "".join(f' {name}="{html.escape(str(value))}"' for name, value in (attributes or {}).items())
+    return f'<mnist-lab view="{view}"{written}>{still}</mnist-lab>'
+
+
+def _changed_fields(recipe: Recipe) -> dict:
+    article = asdict(ARTICLE)
+    return {name: value for name, value in asdict(recipe).items() if value != article[name]}

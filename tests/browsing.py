@@ -3,6 +3,7 @@
 The browser is any Chromium, Chrome or Edge of this machine; `CHROMIUM` names one that is not found by itself.
 """
 
+import functools
 import json
 import os
 import re
@@ -13,9 +14,11 @@ import time
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import nbformat
 import pytest
+import websocket
 from playwright.sync_api import expect, sync_playwright
 
 SECONDS = 1_000  # of Playwright's milliseconds
@@ -170,3 +173,78 @@ class Lab:
 
     def at_rest(self):
         expect(self.stop).to_be_disabled(timeout=60 * SECONDS)
+
+
+class Visit:
+    """A page, and what went wrong while it was open: errors in the console, requests that left or failed."""
+
+    def __init__(self, browser, address, **context):
+        self.page = browser.new_context(**context).new_page()
+        self.faults = []
+        self.page.on("console", lambda message: message.type == "error" and self.faults.append(message.text))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url}"))
+        self.page.on("response", lambda r: r.status >= 400 and self.faults.append(f"{r.status}: {r.url}"))
+        self.page.route("**/*", functools.partial(self._keep_in, urlsplit(address).netloc))
+
+    def _keep_in(self, server, route):
+        if urlsplit(route.request.url).netloc in ("", server):
+            route.continue_()
+        else:
+            self.faults.append(f"left the server: {route.request.url}")
+            route.abort()
+
+    def open(self, url):
+        self.page.goto(url, wait_until="networkidle")
+        return self.page
+
+
+class Firefox:
+    """A page in a real Firefox, which speaks WebDriver BiDi by itself; errors of its console are in ``faults``."""
+
+    def __init__(self, program, profile):
+        self._log = (profile / "log").open("w+")
+        options = ["--headless", "--no-remote", "--profile", str(profile), "--remote-debugging-port", "0"]
+        self._process = subprocess.Popen([program, *options], stderr=self._log, stdout=self._log)
+        self.faults = []
+        self._number = 0
+        self._socket = websocket.create_connection(f"{self._address()}/session", timeout=120, suppress_origin=True)
+        self._ask("session.new", capabilities={})
+        self._ask("session.subscribe", events=["log.entryAdded"])
+        self._context = self._ask("browsingContext.getTree")["contexts"][0]["context"]
+
+    def _address(self):
+        give_up = time.monotonic() + 60
+        while time.monotonic() < give_up:
+            if found := re.search(r"ws://\S+", Path(self._log.name).read_text()):
+                return found[0]
+            time.sleep(0.1)
+        pytest.fail(Path(self._log.name).read_text())
+
+    def _ask(self, method, **params):
+        self._number += 1
+        self._socket.send(json.dumps({"id": self._number, "method": method, "params": params}))
+        while True:
+            message = json.loads(self._socket.recv())
+            if message.get("method") == "log.entryAdded" and message["params"]["level"] == "error":
+                self.faults.append(message["params"]["text"])
+            if message.get("id") == self._number:
+                assert message["type"] == "success", message
+                return message["result"]
+
+    def open(self, url):
+        self._ask("browsingContext.navigate", context=self._context, url=url, wait="complete")
+
+    def evaluate(self, function):
+        """Call a JavaScript function in the page; it may be async, and gives something that JSON can hold."""
+        script = f"Promise.resolve(({function})()).then((value) => JSON.stringify(value ?? null))"
+        target = {"context": self._context}
+        answer = self._ask("script.evaluate", expression=script, target=target, awaitPromise=True)
+        assert answer["type"] == "success", answer
+        return json.loads(answer["result"]["value"])
+
+    def close(self):
+        self._socket.close()
+        self._process.terminate()
+        self._process.wait(timeout=60)
+        self._log.close()

@@ -3,91 +3,25 @@
 The browser is any Chromium, Chrome or Edge of this machine (`tests/conftest.py` looks for it).
 """
 
-import functools
-import http.server
 import importlib.util
 import shutil
-import subprocess
-import sys
-import threading
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import pytest
+from browsing import Visit
 
 ROOT = Path(__file__).parents[1]
-SUB_PATH = "/courses/digits/"
 PAGES = [
     "index.html",
     *(f"notebooks/{path.stem}.html" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))),
+    "train_here.html",
     "speed.html",
     "bibliography.html",
     "search.html",
 ]
 CHAPTERS = [page for page in PAGES if page.startswith("notebooks/")]
 pages = pytest.mark.parametrize("page_name", PAGES)
-
-
-@pytest.fixture(scope="session")
-def site(tmp_path_factory):
-    """The folder of a site that was built from an empty output folder, with every warning an error."""
-    out = tmp_path_factory.mktemp("site")
-    jupyter_book = shutil.which("jupyter-book", path=Path(sys.executable).parent)
-    build = [jupyter_book, "build", str(ROOT / "book"), "--path-output", str(out)]
-    finished = subprocess.run(
-        [*build, "-W", "--keep-going"], capture_output=True, text=True, encoding="utf-8", errors="replace", check=False
-    )
-    assert finished.returncode == 0, finished.stdout[-4000:] + finished.stderr[-8000:]
-    return out / "_build" / "html"
-
-
-@pytest.fixture(scope="session")
-def address(site, tmp_path_factory):
-    """Where the site is served, below a path, as on a course's server."""
-    root = tmp_path_factory.mktemp("server")
-    shutil.copytree(site, root / SUB_PATH.strip("/"))
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    handler = functools.partial(Handler, directory=root)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}{SUB_PATH}"
-        server.shutdown()
-
-
-class Visit:
-    """A page, and what went wrong while it was open: errors in the console, requests that left or failed."""
-
-    def __init__(self, browser, address, **context):
-        self.page = browser.new_context(**context).new_page()
-        self.faults = []
-        self.page.on("console", lambda message: message.type == "error" and self.faults.append(message.text))
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url}"))
-        self.page.on("response", lambda r: r.status >= 400 and self.faults.append(f"{r.status}: {r.url}"))
-        self.page.route("**/*", functools.partial(self._keep_in, urlsplit(address).netloc))
-
-    def _keep_in(self, server, route):
-        if urlsplit(route.request.url).netloc in ("", server):
-            route.continue_()
-        else:
-            self.faults.append(f"left the server: {route.request.url}")
-            route.abort()
-
-    def open(self, url):
-        self.page.goto(url, wait_until="networkidle")
-        return self.page
-
-
-@pytest.fixture
-def visit(browser, address):
-    visit = Visit(browser, address)
-    yield visit
-    assert visit.faults == []
-    visit.page.context.close()
 
 
 @pages
@@ -122,7 +56,7 @@ def test_every_figure_has_a_caption_and_alt_text(visit, address, page_name):
     figures = page.evaluate(
         """[...document.querySelectorAll('article img')].map(image => ({
             alt: image.alt,
-            caption: image.closest('figure')?.querySelector('figcaption')?.innerText ?? '',
+            caption: image.closest('figure')?.querySelector('figcaption')?.textContent.trim() ?? '',
             still: image.closest('figure')?.classList.contains('panel-still') ?? false,
         }))"""
     )
@@ -140,13 +74,15 @@ def test_every_figure_has_a_caption_and_alt_text(visit, address, page_name):
     ("page_name", "stills"),
     [("03_building_the_model", 1), ("04_training", 1), ("05_overfitting", 1), ("retrain_lab", 3)],
 )
-def test_a_panel_shows_a_picture_and_no_dead_widget(visit, address, page_name, stills):
+def test_without_javascript_a_panel_is_a_picture_and_no_dead_widget(browser, address, page_name, stills):
+    visit = Visit(browser, address, java_script_enabled=False)
     page = visit.open(f"{address}notebooks/{page_name}.html")
     assert page.locator("figure.panel-still img:visible").count() == stills
     article = page.locator("article")
     assert "Nothing has been trained" not in article.inner_text()
     assert "Panel(" not in article.inner_text()
     assert article.locator("input:visible, select:visible").count() == 0
+    visit.page.context.close()
 
 
 @pytest.mark.parametrize("page_name", [page for page in CHAPTERS if "retrain_lab" not in page])

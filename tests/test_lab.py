@@ -1,0 +1,542 @@
+"""The lab in the page: the built site trains the network in a real browser, without help from a server."""
+
+import json
+import os
+import re
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from browsing import SECONDS, Firefox, Visit
+from hypothesis import given
+from hypothesis import strategies as st
+from playwright.sync_api import expect
+
+from mnist_helpers.controls import CONTROLS, recipe_of, settings_of
+from mnist_helpers.drawing import picture_of
+from mnist_helpers.model import parameter_count
+from mnist_helpers.program import keras_program
+from mnist_helpers.recipe import ARTICLE
+
+DRAWINGS = json.loads(Path(__file__).with_name("drawings.json").read_text())
+
+
+class Panel:
+    """A retrain panel in a page."""
+
+    def __init__(self, page, number=0):
+        self.page = page
+        element = page.locator('mnist-lab[view="retrain"]').nth(number)
+        element.scroll_into_view_if_needed()
+        self.node = element.locator(".mnist-panel.retrain")
+        expect(self.node).to_be_visible(timeout=20 * SECONDS)
+        self.rows = self.node.locator(".trials tbody tr")
+        self.message = self.node.locator(".message")
+
+    def button(self, name):
+        return self.node.get_by_role("button", name=name, exact=True)
+
+    def slide(self, label, key, times=1):
+        slider = self.node.get_by_role("slider", name=label, exact=True)
+        slider.focus()
+        for _ in range(times):
+            self.page.keyboard.press(key)
+
+    def train(self):
+        """Train, and give the best validation accuracy."""
+        before = self.rows.count()
+        self.button("Train").click()
+        expect(self.rows).to_have_count(before + 1, timeout=120 * SECONDS)
+        return float(self.rows.first.locator("td").nth(3).inner_text().rstrip("%")) / 100
+
+    def loss(self):
+        """The validation loss that stands over the chart."""
+        text = self.node.locator(".chart .now").first.text_content()
+        return float(re.search(r"validation ([\d.]+)", text)[1])
+
+
+@pytest.fixture
+def here(visit, address):
+    """The page on which one trains."""
+    visit.open(address + "train_here.html")
+    return visit.page
+
+
+@pytest.fixture
+def panel(here):
+    return Panel(here)
+
+
+@pytest.fixture(scope="module")
+def keras(site):
+    return json.loads((site / "lab" / "keras.json").read_text())
+
+
+def test_the_articles_setting_reaches_what_keras_reaches(panel, keras):
+    accuracy = panel.train()
+    (article,) = [run for run in keras["runs"] if not run["settings"]]
+    mean, deviation = article["val_accuracy"][ARTICLE.epochs - 1]
+    # Its best epoch is some tenths of a point above its last.
+    assert mean - 3 * deviation - 0.005 < accuracy < mean + 3 * deviation + 0.01
+    expect(panel.node.locator("path.band")).to_have_count(2)
+    expect(panel.node.locator(".legend")).to_contain_text("Keras, this setting, mean ± standard deviation, 3 seeds")
+
+
+def test_keras_was_asked_about_200_settings(keras):
+    assert len(keras["runs"]) >= 200
+    assert keras["seeds"] == 3
+    assert keras["versions"].keys() >= {"tensorflow", "keras"}
+    names = [control.name for control in CONTROLS if control.name != "seed"]
+    assert sorted(keras["base"]) == sorted(names)
+    for run in keras["runs"]:
+        assert set(run["settings"]) <= set(names)
+        assert np.array(run["val_loss"]).shape == np.array(run["val_accuracy"]).shape == (keras["base"]["epochs"], 2)
+
+
+def test_the_nearest_setting_is_named(panel):
+    panel.node.get_by_label("Activation", exact=True).select_option("tanh")
+    panel.slide("Learning rate", "Home")
+    legend = panel.node.locator(".legend")
+    expect(legend).to_contain_text(re.compile(r"Keras, nearest setting \(.+\), mean ± standard deviation, 3 seeds"))
+
+
+def test_a_leaking_split_flatters(panel):
+    panel.train()
+    held_out = panel.loss()
+    panel.node.get_by_label("Validation split").select_option("leaking")
+    panel.train()
+    assert panel.loss() < 0.6 * held_out
+
+
+def test_stop_keeps_what_was_reached(panel):
+    panel.slide("Epochs", "End")
+    panel.slide("Units a layer", "End")
+    panel.button("Train").click()
+    curve = panel.node.locator("path.shown.training").nth(1)
+    expect(curve).to_have_attribute("d", re.compile("L.*L"), timeout=20 * SECONDS)
+    panel.button("Stop").click()
+    expect(panel.message).to_have_text(
+        re.compile(r"^Run 1 was stopped in epoch \d+ of 100; what it reached is kept\.$")
+    )
+    expect(panel.rows).to_have_count(1)
+    expect(panel.rows.first).to_contain_text("(stopped)")
+    drawn = curve.get_attribute("d")
+    panel.page.wait_for_timeout(300)
+    assert curve.get_attribute("d") == drawn
+    panel.slide("Epochs", "Home")
+    panel.slide("Units a layer", "Home")
+    assert panel.train() > 0.1
+
+
+def test_a_change_while_training_offers_a_restart_and_never_queues(panel):
+    panel.slide("Epochs", "End")
+    panel.button("Train").click()
+    panel.slide("Epochs", "Home")
+    panel.button("Restart with this setting").click()
+    expect(panel.rows).to_have_count(1, timeout=60 * SECONDS)
+    expect(panel.rows.first).to_contain_text("epochs 1")
+    panel.page.wait_for_timeout(500)
+    expect(panel.rows).to_have_count(1)
+    panel.button("Train").click()
+    expect(panel.message).to_contain_text("had this setting already")
+
+
+def test_the_test_set_is_opened_for_one_run_on_request(panel):
+    panel.slide("Epochs", "Home")
+    panel.train()
+    panel.rows.get_by_role("button", name="Reveal test score of Run 1").click()
+    expect(panel.rows.locator("td").nth(4)).to_have_text(re.compile(r"^[78]\d\.\d\d%$"))
+
+
+def test_a_bad_setting_is_explained_beside_its_control(panel):
+    panel.node.get_by_label("Validation split").select_option("leaking")
+    panel.slide("Training images", "ArrowLeft")
+    problem = panel.node.locator("[data-control=training_images] .problem")
+    expect(problem).to_contain_text("training_images is 6,000 with a leaking validation set; expected 10,000")
+    expect(panel.button("Train")).to_be_disabled()
+    panel.node.get_by_label("Seed").fill("-1")
+    expect(panel.node.locator("[data-control=seed] .problem")).to_contain_text("seed is -1; expected a whole number")
+
+
+def test_all_60000_images_can_be_had(panel):
+    panel.node.get_by_role("button", name=re.compile("Load all 60,000 images")).click()
+    expect(panel.message).to_contain_text("All 60,000 images are here", timeout=30 * SECONDS)
+    expect(panel.node.get_by_label("Training images")).to_have_attribute("aria-valuetext", "54,000")
+    panel.slide("Epochs", "Home")
+    assert panel.train() > 0.9
+
+
+def test_an_address_opens_with_its_setting(panel, visit):
+    panel.slide("Units a layer", "Home")
+    panel.node.get_by_label("Activation", exact=True).select_option("tanh")
+    panel.node.get_by_role("switch", name="Batch norm").check()
+    panel.page.wait_for_function("location.search.includes('batch_norm')")
+    again = Panel(visit.open(panel.page.url))
+    expect(again.node.get_by_label("Units a layer")).to_have_attribute("aria-valuetext", "8")
+    expect(again.node.get_by_label("Activation", exact=True)).to_have_value("tanh")
+    expect(again.node.get_by_role("switch", name="Batch norm")).to_be_checked()
+    again.button("Reset to the article").click()
+    again.page.wait_for_function("location.search === ''")
+    nonsense = Panel(visit.open(panel.page.url.split("?")[0] + "?units=many&seed=%F0%9F%8E%B2&epochs=3"))
+    expect(nonsense.node.get_by_label("Units a layer")).to_have_attribute("aria-valuetext", "100")
+    expect(nonsense.node.get_by_label("Epochs", exact=True)).to_have_attribute("aria-valuetext", "3")
+
+
+def test_forty_drawings_are_read_right_after_training(panel):
+    panel.train()
+    panel.page.locator('mnist-lab[view="draw"]').scroll_into_view_if_needed()
+    expect(panel.page.locator(".mnist-panel.draw")).to_be_visible()
+    sheet = panel.page.locator(".sheet")
+    right = 0
+    for drawing in DRAWINGS:
+        sheet.scroll_into_view_if_needed()
+        box = sheet.bounding_box()
+        for stroke in drawing["strokes"]:
+            places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
+            panel.page.mouse.move(*places[0])
+            panel.page.mouse.down()
+            for place in places[1:]:
+                panel.page.mouse.move(*place)
+            panel.page.mouse.up()
+        expect(panel.page.locator(".nearest figure")).to_have_count(5)
+        right += f"It reads {drawing['digit']}," in panel.page.locator(".verdict").inner_text()
+        panel.page.locator(".mnist-panel.draw").get_by_role("button", name="Clear").click()
+        expect(panel.page.locator(".nearest figure")).to_have_count(0)
+    assert len(DRAWINGS) >= 40
+    assert right >= 0.9 * len(DRAWINGS)
+
+
+def test_a_drawing_sets_an_untrained_network_going(here):
+    here.locator('mnist-lab[view="draw"]').scroll_into_view_if_needed()
+    sheet = here.locator(".sheet")
+    expect(sheet).to_be_visible()
+    sheet.focus()
+    for key in ["Space", *12 * ["ArrowDown"], "Space"]:
+        here.keyboard.press(key)
+    expect(here.locator(".verdict")).to_have_text(re.compile("It reads 1"), timeout=60 * SECONDS)
+
+
+def test_a_cell_of_the_confusion_matrix_shows_its_images_and_weights_sharpen(panel):
+    explorer = panel.page.locator(".mnist-panel.explore")
+    panel.page.locator('mnist-lab[view="explore"]').scroll_into_view_if_needed()
+    expect(explorer).to_be_visible()
+    picture = "document.querySelector('.units canvas')?.toDataURL()"
+    panel.slide("Epochs", "ArrowRight", 4)
+    panel.button("Train").click()
+    panel.page.locator('mnist-lab[view="explore"]').scroll_into_view_if_needed()
+    panel.page.wait_for_function(picture)
+    first = panel.page.evaluate(picture)
+    panel.page.wait_for_function(f"{picture} !== {json.dumps(first)}")
+    expect(panel.rows).to_have_count(1, timeout=60 * SECONDS)
+    cell = explorer.get_by_role("button", name=re.compile(r"^\d+ of 4 read as 9$"))
+    expect(cell).to_have_text(re.compile(r"\d"))
+    number = int(cell.inner_text())
+    cell.click()
+    expect(explorer.locator(".where").first).to_contain_text(f"of {number} of 4 that it reads as 9")
+    assert set(explorer.locator(".images figcaption").all_inner_texts()) == {"is 4\nread as 9"}
+    total = sum(int(text or 0) for text in explorer.locator(".confusion td button").all_inner_texts())
+    assert total == 2_000
+
+
+def test_everything_is_reached_by_keyboard(panel):
+    page = panel.page
+    panel.button("Train").focus()
+    wanted = [control.label for control in CONTROLS]
+    seen = set()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        seen.add(page.evaluate("document.activeElement.labels?.[0]?.textContent ?? document.activeElement.textContent"))
+    assert set(wanted) <= seen
+    panel.slide("Epochs", "Home")
+    panel.button("Train").focus()
+    page.keyboard.press("Enter")
+    expect(panel.rows).to_have_count(1, timeout=60 * SECONDS)
+
+
+def test_the_challenges_say_how_far_one_is(panel):
+    challenges = panel.page.locator('mnist-lab[view="challenge"]')
+    for i in range(challenges.count()):
+        challenges.nth(i).scroll_into_view_if_needed()
+        expect(challenges.nth(i).locator(".challenge")).to_be_visible()
+    panel.slide("Learning rate", "End")
+    panel.slide("Epochs", "Home")
+    panel.node.get_by_label("Last activation").select_option("relu")
+    accuracy = panel.train()
+    status = challenges.locator(".challenge")
+    expect(status.nth(0)).to_have_text(f"none yet; the best so far is {accuracy:.2%}")
+    expect(status.nth(1)).to_have_text(re.compile(r"the widest gap is -?\d"))
+    expect(status.nth(2)).to_have_text(re.compile(r"at most (9\d|100)% of the hidden units are dead"))
+
+
+SIX_PANELS = (
+    '<!doctype html><html lang="en"><title>Cracking 99%</title><link rel="stylesheet" href="lab/panels.css">'
+    + "".join(
+        f"""<mnist-lab view="retrain" controls="units" recipe='{{"epochs": 2, "units": {units}}}'></mnist-lab>"""
+        for units in (8, 16, 32, 64, 100, 128)
+    )
+    + '<script type="module" src="lab/lab.js"></script>'
+)
+
+
+def test_six_panels_share_one_worker_and_one_copy_of_the_images(visit, address):
+    page = visit.page
+    requests = []
+    page.on("request", lambda request: requests.append(request.url))
+    visit.page.route("**/six.html", lambda route: route.fulfill(body=SIX_PANELS, content_type="text/html"))
+    page.goto(address + "six.html")
+    panels = [Panel(page, number) for number in range(6)]
+    for panel in panels:
+        panel.button("Train").click()
+    for panel in panels:
+        expect(panel.rows).to_have_count(1, timeout=120 * SECONDS)
+    assert len(page.workers) == 1
+    assert sum(url.endswith("/images.bin.gz") for url in requests) == 1
+    assert not any("all-images" in url for url in requests)
+
+
+def test_nothing_is_loaded_until_the_reader_comes_near(visit, address):
+    requests = []
+    visit.page.on("request", lambda request: requests.append(request.url))
+    page = visit.open(address + "notebooks/05_overfitting.html")
+    assert not any(".bin.gz" in url or "wasm" in url for url in requests)
+    panel = Panel(page)
+    expect(panel.button("Train")).to_be_enabled()
+    page.wait_for_function("performance.getEntriesByType('resource').length")
+
+
+@pytest.mark.parametrize("name", ["03_building_the_model", "04_training", "05_overfitting", "retrain_lab"])
+def test_a_chapters_panel_is_live_with_the_recipe_of_its_cell(visit, address, name):
+    notebook = json.loads((Path(__file__).parents[1] / "notebooks" / f"{name}.ipynb").read_text())
+    source = "".join(line for cell in notebook["cells"] for line in cell["source"])
+    panel = Panel(visit.open(f"{address}notebooks/{name}.html"))
+    shown = set(panel.node.locator("[data-control]").evaluate_all("nodes => nodes.map((node) => node.dataset.control)"))
+    named = re.search(r"retrain_panel\((?:(?!\n\n).)*?controls=(\[[^\]]*\])", source, re.DOTALL)
+    names = json.loads(re.sub(r",\s*\]", "]", named[1])) if named else [control.name for control in CONTROLS]
+    assert shown == set(names)
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "garbled"])
+def test_damaged_images_give_a_sentence_and_another_try_helps(browser, address, site, damage):
+    visit = Visit(browser, address)
+    body = (site / "lab" / "images.bin.gz").read_bytes()
+    answers = {
+        "missing": {"status": 404},
+        "cut": {"body": body[: len(body) // 2]},
+        "garbled": {"body": bytes(len(body))},
+    }
+    visit.page.route("**/images.bin.gz", lambda route: route.fulfill(**answers[damage]))
+    panel = Panel(visit.open(address + "train_here.html"))
+    panel.button("Train").click()
+    sentence = "could not be loaded" if damage == "missing" else "arrived damaged"
+    expect(panel.message).to_contain_text(f"Training failed: The images {sentence}")
+    visit.page.unroute("**/images.bin.gz")
+    panel.slide("Epochs", "Home")
+    panel.button("Train").click()
+    expect(panel.message).to_contain_text("has finished", timeout=60 * SECONDS)
+    visit.page.context.close()
+
+
+def test_a_worker_that_dies_is_replaced(panel):
+    panel.slide("Epochs", "End")
+    panel.button("Train").click()
+    curve = panel.node.locator("path.shown.training").nth(1)
+    expect(curve).to_have_attribute("d", re.compile("L"), timeout=20 * SECONDS)
+    panel.page.workers[0].evaluate("setTimeout(() => { throw new Error('killed by the test') })")
+    expect(panel.message).to_contain_text("stopped answering, and was started anew")
+    panel.slide("Epochs", "Home")
+    panel.button("Train").click()
+    expect(panel.message).to_contain_text("has finished", timeout=60 * SECONDS)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page_name", ["train_here.html", "index.html"])
+def test_axe_finds_nothing_to_complain_of(browser, address, page_name, scheme):
+    visit = Visit(browser, address, color_scheme=scheme)
+    panel = Panel(visit.open(address + page_name))
+    for element in visit.page.locator("mnist-lab").all():
+        element.scroll_into_view_if_needed()
+        expect(element).to_have_attribute("open", "")
+    if page_name == "train_here.html":
+        panel.slide("Epochs", "Home")
+        panel.train()
+        visit.page.wait_for_timeout(1_000)
+    results = Axe().run(visit.page, context="mnist-lab")
+    assert results.violations_count == 0, results.generate_report()
+    visit.page.context.close()
+
+
+def test_ten_thousand_random_events_leave_it_working(panel):
+    page = panel.page
+    panel.slide("Epochs", "Home")
+    panel.slide("Units a layer", "Home")
+    page.evaluate(RANDOM_EVENTS, 2_000)
+    size = "performance.memory.usedJSHeapSize"
+    page.evaluate("window.gc?.()")
+    before = page.evaluate(size)
+    page.evaluate(RANDOM_EVENTS, 8_000)
+    page.evaluate("window.gc?.()")
+    assert page.evaluate(size) < before + 60e6
+    if panel.button("Stop").is_enabled():
+        panel.button("Stop").click()
+    panel.node.get_by_label("Retrain as I move").uncheck()
+    panel.button("Reset to the article").click()
+    panel.slide("Epochs", "Home")
+    panel.node.get_by_label("Seed").fill("123")
+    panel.button("Train").click()
+    expect(panel.message).to_contain_text("validation accuracy", timeout=60 * SECONDS)
+
+
+RANDOM_EVENTS = """async (number) => {
+    let state = 7;
+    const random = (below) => (state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff) % below;
+    const panel = document.querySelector('.mnist-panel.retrain');
+    for (let i = 0; i < number; i++) {
+        const nodes = [...panel.querySelectorAll('input, select, button:not([disabled])')].filter(
+            (node) => !node.textContent.includes('60,000'));
+        const node = nodes[random(nodes.length)];
+        if (node.type === 'range') node.value = random(Math.min(3, Number(node.max) + 1));
+        else if (node.tagName === 'SELECT') node.selectedIndex = random(node.options.length);
+        else if (node.type === 'number') node.value = random(3);
+        else if (node.type === 'checkbox') node.checked = random(2) === 1;
+        else if (node.type === 'text') node.value = 'name ' + random(9);
+        else node.click();
+        node.dispatchEvent(new Event('input', {bubbles: true}));
+        node.dispatchEvent(new Event('change', {bubbles: true}));
+        if (i % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+}"""
+
+
+# ---------------------------------------------------------------- what JavaScript and Python do alike
+
+
+@pytest.fixture(scope="module")
+def modules(browser, address):
+    """A page with the lab's modules in reach."""
+    visit = Visit(browser, address)
+    page = visit.open(address + "bibliography.html")
+    page.evaluate(
+        """base => Promise.all(['session', 'program', 'drawing'].map((name) => import(`${base}lab/${name}.js`)))
+            .then((modules) => { window.lab = Object.assign({}, ...modules); })""",
+        address,
+    )
+    page.evaluate(
+        "base => fetch(`${base}lab/setup.json`).then((r) => r.json()).then((s) => { window.setup = s; })", address
+    )
+    yield page
+    page.context.close()
+
+
+@st.composite
+def chosen(draw):
+    settings = {
+        control.name: draw(st.sampled_from(control.choices)) for control in CONTROLS if control.kind != "number"
+    }
+    settings["augmentation"] = draw(st.sampled_from(["none", "shifts", "shifts, turns and zooms"]))
+    settings["seed"] = draw(st.integers(0, 2**31 - 1))
+    if settings["validation"] == "leaking":
+        settings["training_images"] = 54_000
+    return settings
+
+
+def test_the_program_of_the_page_is_that_of_the_notebook(modules):
+    @given(chosen())
+    def check(settings):
+        recipe, seed = recipe_of(settings, ARTICLE)
+        arguments = [asdict(recipe), seed, asdict(ARTICLE)]
+        ours = modules.evaluate(
+            "([recipe, seed, article]) => lab.kerasProgram(recipe, seed, article, 54000)", arguments
+        )
+        assert lines_that_count(ours) == lines_that_count(keras_program(recipe, seed))
+
+    check()
+
+
+def lines_that_count(program):
+    """Leave out what a page says otherwise: comments, compilation, and how far a leaking pool is shuffled."""
+    lines = [
+        line
+        for line in program.splitlines()
+        if line and not line.lstrip().startswith(("#", "jit_compile", "pool = pool"))
+    ]
+    return [line.replace("_000", "000").replace("[:54000]", "") for line in lines]
+
+
+def test_the_page_counts_and_sorts_settings_as_python_does(modules):
+    @given(chosen())
+    def check(settings):
+        recipe, seed = recipe_of(settings, ARTICLE)
+        there = modules.evaluate(
+            "([settings, article]) => lab.recipeOf(settings, article, setup)", [settings, asdict(ARTICLE)]
+        )
+        assert there == [asdict(recipe), seed]
+        assert modules.evaluate("r => lab.parameterCount(r)", asdict(recipe)) == parameter_count(recipe)
+        back = modules.evaluate("([recipe, seed]) => lab.settingsOf(recipe, seed, setup)", there)
+        assert back == settings_of(recipe, seed)
+
+    check()
+
+
+def test_the_page_makes_the_same_picture_of_a_drawing(modules):
+    for drawing in DRAWINGS:
+        there = np.array(modules.evaluate("strokes => Array.from(lab.pictureOf(strokes))", drawing["strokes"]))
+        there, here = there.reshape(28, 28), picture_of(drawing["strokes"]).astype(int)
+        # A pixel's difference in where the edge of the ink is may move the whole by one.
+        differences = [
+            np.abs(np.roll(there, (down, right), (0, 1)) - here).mean() for down in (-1, 0, 1) for right in (-1, 0, 1)
+        ]
+        assert min(differences) < 5
+    assert not any(modules.evaluate("Array.from(lab.pictureOf([]))"))
+
+
+def test_the_program_of_the_page_runs(modules, tmp_path, monkeypatch):
+    recipe = replace(ARTICLE, hidden_layers=1, units=16, epochs=8, training_images=1_000)
+    code = modules.evaluate(
+        "([recipe, article]) => lab.kerasProgram(recipe, 3, article, 10000)", [asdict(recipe), asdict(ARTICLE)]
+    )
+    results = {}
+    exec(code, results)
+    assert 0.4 < results["history"]["val_accuracy"][0] < 0.9
+    assert len(results["validation"][1]) == 2_000
+
+
+# ---------------------------------------------------------------- another browser
+
+
+@pytest.fixture
+def firefox(tmp_path):
+    program = shutil.which("firefox-esr") or shutil.which("firefox")
+    if program is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("No Firefox was found.")
+    firefox = Firefox(program, tmp_path)
+    yield firefox
+    firefox.close()
+
+
+TRAIN_ONCE = """async () => {
+    const until = async (found) => {
+        for (let i = 0; i < 600; i++) {
+            const value = found();
+            if (value) return value;
+            await new Promise((resolve) => setTimeout(resolve, 100));
+        }
+        throw new Error('waited for a minute');
+    };
+    const train = await until(() => document.querySelector('.mnist-panel .primary'));
+    train.click();
+    await until(() => document.querySelector('.trials tbody tr'));
+    return document.querySelector('.mnist-panel .message').textContent;
+}"""
+
+
+def test_firefox_trains_too(firefox, address, keras):
+    firefox.open(address + "train_here.html")
+    said = firefox.evaluate(TRAIN_ONCE)
+    accuracy = float(re.fullmatch(r"Run 1 has finished: validation accuracy ([\d.]+)% after the last epoch\.", said)[1])
+    (article,) = [run for run in keras["runs"] if not run["settings"]]
+    mean, deviation = article["val_accuracy"][ARTICLE.epochs - 1]
+    assert abs(accuracy / 100 - mean) < 3 * deviation + 0.01
+    assert firefox.faults == []
