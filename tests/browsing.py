@@ -183,9 +183,13 @@ class Visit:
         self.faults = []
         self.page.on("console", lambda message: message.type == "error" and self.faults.append(message.text))
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url}"))
+        self.page.on("requestfailed", self._failed)
         self.page.on("response", lambda r: r.status >= 400 and self.faults.append(f"{r.status}: {r.url}"))
         self.page.route("**/*", functools.partial(self._keep_in, urlsplit(address).netloc))
+
+    def _failed(self, request):
+        if request.failure != "net::ERR_ABORTED":  # the page was left before it had come
+            self.faults.append(f"failed: {request.url} ({request.failure})")
 
     def _keep_in(self, server, route):
         if urlsplit(route.request.url).netloc in ("", server):
