@@ -1,6 +1,6 @@
 """The panels of the notebooks: move a slider and retrain, draw a digit, look into the data and the network.
 
-Each is a widget with two faces: JupyterLab shows the live one, whose look is in ``panels.js`` and ``panels.css``; a
+Each is a widget with two faces: JupyterLab shows the live one, whose look is in the folder ``views``; a
 page without a kernel shows a still picture of the last result. What happens on a click is in ``session`` and
 ``drawing``. Floor 6 of the package.
 """
@@ -10,6 +10,7 @@ import html
 import io
 import json
 import os
+import re
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
@@ -30,6 +31,7 @@ from mnist_helpers.model import parameter_count
 from mnist_helpers.recipe import ARTICLE, Recipe, RecipeError
 from mnist_helpers.session import Session, Trial, title
 
+VIEWS = Path(__file__).with_name("views")
 IMAGES_ON_A_PAGE = 40
 UNITS_ON_A_PAGE = 24
 
@@ -111,12 +113,16 @@ def explore_panel(data: Mnist, run: "Run | keras.Model | RetrainPanel") -> "Expl
     return ExplorePanel(run, data)
 
 
+def _view(name: str) -> str:
+    """Join a view with its building blocks into one module, because a widget cannot import what lies beside it."""
+    blocks, view = ((VIEWS / f"{file}.js").read_text(encoding="utf-8") for file in ("blocks", name))
+    return re.sub("^export ", "", blocks, flags=re.MULTILINE) + re.sub("^import .*\n", "", view, flags=re.MULTILINE)
+
+
 class _Panel(anywidget.AnyWidget):
     """A widget whose other face is HTML, for pages without a kernel; a click arrives as a message ``{"do": …}``."""
 
-    _esm = Path(__file__).with_name("panels.js")
-    _css = Path(__file__).with_name("panels.css")
-    view = traitlets.Unicode().tag(sync=True)
+    _css = VIEWS / "panels.css"
     setup = traitlets.Dict().tag(sync=True)
 
     def __init__(self, **traits):
@@ -144,6 +150,7 @@ class RetrainPanel(_Panel):
         Settings and trials; what the controls do can be done through it in code too.
     """
 
+    _esm = _view("retrain")
     state = traitlets.Dict().tag(sync=True)
     trials = traitlets.List().tag(sync=True)
     live = traitlets.Dict(None, allow_none=True).tag(sync=True)
@@ -156,7 +163,7 @@ class RetrainPanel(_Panel):
         for control in session.controls:
             groups.setdefault(control.group, []).append(asdict(control))
         origin = "article" if session.base == ARTICLE else "start"
-        super().__init__(view="retrain", setup={"groups": groups, "origin": origin, "reset": f"Reset to the {origin}"})
+        super().__init__(setup={"groups": groups, "origin": origin, "reset": f"Reset to the {origin}"})
         session.recall()
         session.listener = self._show
         self._show()
@@ -342,11 +349,12 @@ class _NetworkPanel(_Panel):
 class DrawPanel(_NetworkPanel):
     """The widget that ``draw_panel`` gives; it asks the newest network."""
 
+    _esm = _view("draw")
     result = traitlets.Dict().tag(sync=True)
 
     def __init__(self, network, data: Mnist):
         self._answers = 0
-        super().__init__(network, data, view="draw", setup={"names": list(data.class_names)})
+        super().__init__(network, data, setup={"names": list(data.class_names)})
         self._do_draw([], still=True)
 
     def __repr__(self) -> str:
@@ -396,13 +404,14 @@ class DrawPanel(_NetworkPanel):
 class ExplorePanel(_NetworkPanel):
     """The widget that ``explore_panel`` gives; it stays with its network until the reader asks a newer one."""
 
+    _esm = _view("explore")
     images = traitlets.Dict().tag(sync=True)
     confusion = traitlets.List().tag(sync=True)
     weights = traitlets.Dict().tag(sync=True)
 
     def __init__(self, network, data: Mnist):
         self._answers = {}
-        super().__init__(network, data, view="explore", setup={"names": list(data.class_names)})
+        super().__init__(network, data, setup={"names": list(data.class_names)})
         self._do_show("validation")
         self._do_units(0)
 

@@ -272,7 +272,7 @@ def test_the_challenges_say_how_far_one_is(panel):
 
 
 SIX_PANELS = (
-    '<!doctype html><html lang="en"><title>Cracking 99%</title><link rel="stylesheet" href="lab/panels.css">'
+    '<!doctype html><html lang="en"><title>Cracking 99%</title><link rel="stylesheet" href="lab/views/panels.css">'
     + "".join(
         f"""<mnist-lab view="retrain" controls="units" recipe='{{"epochs": 2, "units": {units}}}'></mnist-lab>"""
         for units in (8, 16, 32, 64, 100, 128)

@@ -21,6 +21,11 @@ from mnist_helpers.controls import AUGMENTATIONS, CONTROLS, OWN_AUGMENTATION
 from mnist_helpers.data import Mnist, Split, load_mnist
 from mnist_helpers.recipe import ARTICLE
 
+try:
+    import minify
+except ImportError:  # for macOS there is none; a book that is built there serves the programs as they are written
+    minify = None
+
 ROOT = Path(__file__).resolve().parents[2]
 FONT_AWESOME = re.compile(r"\s*<script[^>]*scripts/fontawesome\.js[^>]*></script>")
 WIDGET_STATE = re.compile(r'<script type="application/vnd\.jupyter\.widget-state\+json">.*?</script>', re.DOTALL)
@@ -102,21 +107,22 @@ PAGE_AUGMENTATIONS = {name: sizes for name, sizes in AUGMENTATIONS.items() if no
 def add_lab(app, pagename, templatename, context, doctree) -> None:
     """Give a page that has a live panel what makes it live."""
     if "<mnist-lab" in context.get("body", ""):
-        script, style = (context["pathto"](f"lab/{name}", 1) for name in ("lab.js", "panels.css"))
+        script, style = (context["pathto"](f"lab/{name}", 1) for name in ("lab.js", "views/panels.css"))
         context["body"] += f'<link rel="stylesheet" href="{style}"><script type="module" src="{script}"></script>'
 
 
 def write_lab(app, exception) -> None:
-    """Put the lab beside the pages: its programs as they are, what its controls are, and its images."""
+    """Put the lab beside the pages: its programs, its controls, and its images."""
     if exception or app.builder.format != "html":
         return
     folder = Path(app.outdir) / "lab"
-    folder.mkdir(exist_ok=True)
-    helpers = [ROOT / "mnist_helpers" / name for name in ("panels.js", "panels.css")]
-    for pattern in ("*.js", "*.wasm", "*.c", "keras.json"):
-        helpers += sorted((ROOT / "book" / "lab").glob(pattern))
-    for path in helpers:
-        shutil.copy(path, folder)
+    if folder.exists():
+        shutil.rmtree(folder)
+    # Twice: packed, to be loaded, and as they are written, to be read.
+    for place, write, others in ((folder, pack, ["*.c"]), (folder / "source", shutil.copy, ["*.wasm", "*.json"])):
+        skip = shutil.ignore_patterns("*.py", "__*", *others)
+        shutil.copytree(ROOT / "book" / "lab", place, ignore=skip, copy_function=write)
+        shutil.copytree(ROOT / "mnist_helpers" / "views", place / "views", copy_function=write)
     mnist = load_mnist()
     collections = [
         {"file": name, "bytes": write_images(folder / name, mnist, chosen)} | lengths(mnist, chosen)
@@ -124,6 +130,16 @@ def write_lab(app, exception) -> None:
     ]
     setup = lab_setup() | {"collections": collections, "names": mnist.class_names}
     (folder / "setup.json").write_text(json.dumps(setup), encoding="utf-8")
+
+
+def pack(source: str, destination: str) -> None:
+    """Copy a file; a program or style sheet without its comments, long names and blanks, if there is a minifier."""
+    kind = {".js": "application/javascript", ".css": "text/css"}.get(Path(source).suffix)
+    if minify is None or kind is None:
+        shutil.copy(source, destination)
+        return
+    text = minify.string(kind, Path(source).read_text(encoding="utf-8"))
+    Path(destination).write_text(text, encoding="utf-8")
 
 
 def lab_setup() -> dict:

@@ -1,8 +1,6 @@
 // What happens behind the panels of a page: settings, runs one at a time, and what they gave. It does for the page
 // what mnist_helpers/session.py does for a notebook, with the same names; the worker trains.
 
-import { kerasProgram } from "./program.js";
-
 const MOST_POINTS = 400; // of a training curve, an even number; more cannot be told apart on a screen
 const MOST_TRIALS = 40; // then the oldest that is not pinned is forgotten
 const SILENCE = 20_000; // milliseconds without a word from a worker that trains, after which it counts as lost
@@ -81,6 +79,33 @@ class Trainer {
 }
 
 export const trainer = new Trainer();
+
+// What a view reads and what it asks for, as it is between JupyterLab and Python.
+export class Port {
+  #values = {};
+  #listeners = [];
+
+  constructor(obey) {
+    this.send = ({ do: what, ...message }) => obey[what]?.(message);
+  }
+
+  get(name) {
+    return this.#values[name];
+  }
+
+  on(name, listener) {
+    this.#listeners.push([name, listener]);
+  }
+
+  set(name, value) {
+    this.#values[name] = value;
+    this.tell(name, value);
+  }
+
+  tell(name, value) {
+    for (const [wanted, listener] of this.#listeners) if (wanted === name) listener(value);
+  }
+}
 
 // ---------------------------------------------------------------- a recipe in controls
 
@@ -342,9 +367,10 @@ export class Session {
     this.#tell();
   }
 
-  program() {
+  async program() {
     if (this.problem) return `# ${this.problem.sentence}\n`;
     const [recipe, seed] = this.job;
+    const { kerasProgram } = await import("./program.js");
     return kerasProgram(recipe, seed, this.setup.article, this.most);
   }
 

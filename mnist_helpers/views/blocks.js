@@ -1,0 +1,103 @@
+// What the views are built of: elements, fields, pictures; and how a notebook's widget opens a view.
+//
+// A view shows what something else decides: Python in a notebook, lab/lab.js in the book's pages. That hands over what
+// to show under names (a notebook's traits), and a click goes back to it as a message {do: …}. Plain DOM and SVG, so
+// that nothing has to be loaded from anywhere.
+
+// A view as JupyterLab asks for it.
+export const widget = (view) => ({
+  render({ model, el }) {
+    const port = {
+      get: (name) => model.get(name),
+      send: (message) => model.send(message),
+      // A view may be closed while its model lives on, and then must not be told any more.
+      on: (name, tell) => {
+        const event = name === "message" ? "msg:custom" : `change:${name}`;
+        const listener = name === "message" ? (message) => tell(message) : () => tell(model.get(name));
+        model.on(event, listener);
+        port.leave.push(() => model.off(event, listener));
+      },
+      leave: [],
+    };
+    el.append(view(port));
+    port.send({ do: "hello" });
+    return () => port.leave.forEach((leave) => leave());
+  },
+});
+
+let counter = 0;
+export const freshId = () => `mnist-panel-${Date.now().toString(36)}-${counter++}`;
+
+export function h(tag, attributes = {}, ...children) {
+  const svg = ["svg", "g", "path", "line", "text", "circle", "title"].includes(tag);
+  const node = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value != null) node.setAttribute(name, value);
+  }
+  // JupyterLab would take arrow keys and Enter for its own, to move between cells.
+  if (node.tabIndex >= 0) node.setAttribute("data-lm-suppress-shortcuts", "true");
+  node.append(...children.filter((child) => child != null));
+  return node;
+}
+
+export const button = (text, click, attributes = {}) => h("button", { type: "button", onclick: click, ...attributes }, text);
+
+// A field that is done with on leaving it or on Enter, of which JupyterLab lets no change event come.
+export function field(attributes, done) {
+  let last;
+  const finish = () => done((last = node.value));
+  const node = h("input", {
+    ...attributes,
+    onfocus: () => (last = node.value),
+    onchange: () => node.value !== last && finish(),
+    onkeydown: (event) => event.key === "Enter" && finish(),
+  });
+  return node;
+}
+
+// Change a text only when it differs, so that a screen reader is not told the same thing again.
+export function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+// Act once the calls have stopped for a while, or at once when flushed.
+export function later(milliseconds, act) {
+  let timer = null, latest;
+  const now = () => {
+    timer = null;
+    act(latest);
+  };
+  const call = (value) => {
+    latest = value;
+    clearTimeout(timer);
+    timer = setTimeout(now, milliseconds);
+  };
+  call.flush = () => {
+    if (timer === null) return;
+    clearTimeout(timer);
+    now();
+  };
+  return call;
+}
+
+// A 28 × 28 picture from bytes, in base64 or as they are: grey values as ink on paper, or signed weights as red and blue.
+export function picture(encoded, { signed = false, label = "" } = {}) {
+  const canvas = h("canvas", { width: 28, height: 28, role: "img", "aria-label": label, title: label });
+  paint(canvas, encoded, signed);
+  return canvas;
+}
+
+export function paint(canvas, encoded, signed = false) {
+  const bytes = typeof encoded === "string" ? Uint8Array.from(atob(encoded), (letter) => letter.charCodeAt(0)) : encoded;
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(28, 28);
+  bytes.forEach((byte, place) => {
+    const weight = signed ? (byte << 24) >> 24 : -byte / 2;
+    const fade = 255 - Math.min(255, Math.abs(weight) * 2);
+    const colour = signed ? (weight > 0 ? [255, fade, fade] : [fade, fade, 255]) : [fade, fade, fade];
+    image.data.set([...colour, 255], 4 * place);
+  });
+  context.putImageData(image, 0, 0);
+}
