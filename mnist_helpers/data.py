@@ -13,7 +13,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -104,19 +104,43 @@ class Split:
 class Mnist:
     """The whole data set, split in three.
 
+    The 10,000 test images are closed: what has been chosen by looking at them is no longer judged by them. Only
+    ``open_test_set`` hands them out.
+
     Attributes
     ----------
-    train, validation, test : Split
-        54,000, 6,000 and 10,000 images. Validation is a tenth of the original 60,000 training images,
-        with each class in its own proportion, fixed by ``SPLIT_SEED``.
+    train, validation : Split
+        54,000 and 6,000 images. Validation is a tenth of the original 60,000 training images, with each class in its
+        own proportion, fixed by ``SPLIT_SEED``.
     class_names : tuple of str
         Ten names, in the order of the labels.
+    openings : list of str
+        What the test set was opened for, each time.
     """
 
     train: Split
     validation: Split
-    test: Split
+    _test: Split | None
     class_names: tuple[str, ...]
+    openings: list[str] = field(default_factory=list)
+
+    def open_test_set(self, purpose: str) -> Split:
+        """Hand out the 10,000 test images, and note in ``openings`` what for.
+
+        Parameters
+        ----------
+        purpose : str
+            Why they are looked at, in words; never to choose something by what they say.
+
+        Raises
+        ------
+        DataError
+            If no purpose is given.
+        """
+        if not isinstance(purpose, str) or not purpose.strip():
+            raise DataError(f"the purpose is {purpose!r}; expected words that say what the test set is opened for.")
+        self.openings.append(purpose)
+        return self._test
 
     @cached_property
     def digest(self) -> str:
@@ -128,7 +152,7 @@ class Mnist:
         return digest.hexdigest()
 
     def __repr__(self) -> str:
-        return f"Mnist(train={len(self.train):,}, validation={len(self.validation):,}, test={len(self.test):,})"
+        return f"Mnist(train={len(self.train):,}, validation={len(self.validation):,}, test: closed)"
 
 
 def load_mnist(source: str | os.PathLike | None = None, class_names: Sequence[str] | None = None) -> Mnist:
@@ -172,7 +196,7 @@ def load_mnist(source: str | os.PathLike | None = None, class_names: Sequence[st
     return Mnist(
         train=Split(arrays["x_train"][~held_out], arrays["y_train"][~held_out]),
         validation=Split(arrays["x_train"][held_out], arrays["y_train"][held_out]),
-        test=Split(arrays["x_test"], arrays["y_test"]),
+        _test=Split(arrays["x_test"], arrays["y_test"]),
         class_names=names,
     )
 

@@ -320,7 +320,7 @@ class Session:
         """Measure a trial's accuracy on the test set; a second time changes nothing."""
         for trial in self._numbered(number):
             if trial.test_accuracy is None and trial.run is not None and trial.run.model is not None:
-                test = self.data.test
+                test = self.data.open_test_set(f"panel, {title(trial)}")
                 trial.test_accuracy = trial.run.model.evaluate(test.flat, test.labels, batch_size=1000, verbose=0)[1]
         self._tell()
 

@@ -54,21 +54,34 @@ def refused(source):
 
 
 def test_three_splits_of_the_promised_size_and_type(mnist):
-    for split, number in ((mnist.train, 54_000), (mnist.validation, 6_000), (mnist.test, 10_000)):
+    test = mnist.open_test_set("to check its shape")
+    for split, number in ((mnist.train, 54_000), (mnist.validation, 6_000), (test, 10_000)):
         assert split.images.shape == (number, 28, 28)
         assert split.images.dtype == np.uint8
         assert split.labels.shape == (number,)
         assert split.flat.shape == (number, 784)
         assert split.flat.dtype == np.float32
         assert 0 == split.flat.min() < split.flat.max() == 1
-    np.testing.assert_allclose(mnist.test.flat[7] * 255, mnist.test.images[7].reshape(784), atol=1e-4)
+    np.testing.assert_allclose(test.flat[7] * 255, test.images[7].reshape(784), atol=1e-4)
     assert mnist.class_names == tuple("0123456789")
+
+
+def test_the_test_set_is_handed_out_only_for_a_purpose_which_is_noted():
+    mnist = load_mnist()
+    assert mnist.openings == []
+    assert len(mnist.open_test_set("to judge a frozen recipe")) == 10_000
+    for nothing in ("", "  ", None):
+        with pytest.raises(DataError, match="expected words that say what the test set is opened for"):
+            mnist.open_test_set(nothing)
+    assert mnist.openings == ["to judge a frozen recipe"]
+    assert not hasattr(mnist, "test")
 
 
 def test_published_facts_about_mnist_hold(mnist):
     counts = np.bincount(mnist.train.labels) + np.bincount(mnist.validation.labels)
     assert counts.tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    assert np.bincount(mnist.test.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    test = mnist.open_test_set("to count its classes")
+    assert np.bincount(test.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 
 
 def test_validation_is_a_stratified_tenth_and_stays_the_same(mnist):
@@ -161,7 +174,7 @@ def test_damaged_files_are_refused_or_harmless(tmp_path, small, choices):
     except DataError as error:
         assert str(path) in str(error)
     else:
-        np.testing.assert_array_equal(loaded.test.images, small["x_test"])
+        np.testing.assert_array_equal(loaded.open_test_set("to compare it").images, small["x_test"])
 
 
 @reuse_folder

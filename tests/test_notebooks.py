@@ -94,3 +94,19 @@ def test_every_number_that_is_glued_is_used(path):
     glued = set(re.findall(r'glue\(\s*"([^"]+)"', "\n".join(cell.source for cell in cells(path, "code"))))
     text = prose(path) + (ROOT / "book" / "index.md").read_text(encoding="utf-8")
     assert {key for key in glued if not re.search(rf"(`|::|\s){re.escape(key)}\b", text)} == set()
+
+
+OPENERS = {"mnist_helpers/session.py": 1, "book/_ext/cracking.py": 1}  # on a reader's click; for the page, likewise
+
+
+def test_the_test_set_is_opened_in_marked_places_only():
+    for path in [*ROOT.glob("mnist_helpers/*.py"), *ROOT.glob("book/[_l]*/*.py"), *ROOT.glob("tests/benchmarks/*.py")]:
+        name = path.relative_to(ROOT).as_posix()
+        text = path.read_text(encoding="utf-8")
+        assert text.count(".open_test_set(") == OPENERS.get(name, 0), name
+        assert name == "mnist_helpers/data.py" or not re.search(r"\b_test\b|x_test", text), name
+    for path in NOTEBOOKS:
+        for cell in cells(path, "code"):
+            opened = "open_test_set" in cell.source
+            assert opened == ("test-set" in cell.metadata.get("tags", ())), f"{path.name}: {cell.source}"
+            assert not re.search(r"\b_test\b|x_test", cell.source), f"{path.name}: {cell.source}"

@@ -259,7 +259,8 @@ def test_the_test_set_is_opened_once_for_each_run_and_only_on_request(session, m
     assert "test" not in vars(session)
     assert trial.test_accuracy is None
     session.open_test_set(1)
-    _, expected = trial.run.model.evaluate(mnist.test.flat, mnist.test.labels, verbose=0)
+    test = mnist.open_test_set("to compare with what the session says")
+    _, expected = trial.run.model.evaluate(test.flat, test.labels, verbose=0)
     assert trial.test_accuracy == pytest.approx(expected, abs=1e-6)
     trial.run = None  # a second time there is nothing to be measured
     session.open_test_set(1)
