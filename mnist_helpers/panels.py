@@ -114,9 +114,10 @@ def explore_panel(data: Mnist, run: "Run | keras.Model | RetrainPanel") -> "Expl
 
 
 def _view(name: str) -> str:
-    """Join a view with its building blocks into one module, because a widget cannot import what lies beside it."""
-    blocks, view = ((VIEWS / f"{file}.js").read_text(encoding="utf-8") for file in ("blocks", name))
-    return re.sub("^export ", "", blocks, flags=re.MULTILINE) + re.sub("^import .*\n", "", view, flags=re.MULTILINE)
+    """Join a view and what it needs into one module, because a widget cannot import what lies beside it."""
+    texts = [(VIEWS / f"{file}.js").read_text(encoding="utf-8") for file in ("blocks", "pictures", "widget", name)]
+    joined = re.sub("^(import .*\n|export )", "", "".join(texts), flags=re.MULTILINE)
+    return f"{joined}\nexport default widget({name}View);\n"
 
 
 class _Panel(anywidget.AnyWidget):

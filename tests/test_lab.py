@@ -1,9 +1,11 @@
 """The lab in the page: the built site trains the network in a real browser, without help from a server."""
 
+import gzip
 import json
 import os
 import re
 import shutil
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -305,6 +307,23 @@ def test_nothing_is_loaded_until_the_reader_comes_near(visit, address):
     panel = Panel(page)
     expect(panel.button("Train")).to_be_enabled()
     page.wait_for_function("performance.getEntriesByType('resource').length")
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="no minifier there: the programs are served as they are written")
+def test_what_it_takes_to_train_is_below_25_kilobytes(visit, address, site):
+    loaded = set()
+    visit.page.on("request", lambda request: loaded.add(request.url.removeprefix(address)))
+    Panel(visit.open(address + "train_here.html#")).train()
+    programs = [name for name in loaded if re.fullmatch(r"lab/.*\.(js|css|wasm)", name)]
+    views = {
+        "lab/companions.js",
+        "lab/drawing.js",
+        *(f"lab/views/{name}.js" for name in ("draw", "explore", "pictures")),
+    }
+    needed = {name: len(gzip.compress((site / name).read_bytes(), 9)) for name in programs if name not in views}
+    assert {"lab/worker.js", "lab/session.js", "lab/views/retrain.js", "lab/views/panels.css"} < set(needed)
+    assert any(name.endswith(".wasm") for name in needed)
+    assert sum(needed.values()) < 25_000, needed
 
 
 @pytest.mark.parametrize("name", ["03_building_the_model", "04_training", "05_overfitting", "retrain_lab"])

@@ -119,10 +119,11 @@ def write_lab(app, exception) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     # Twice: packed, to be loaded, and as they are written, to be read.
-    for place, write, others in ((folder, pack, ["*.c"]), (folder / "source", shutil.copy, ["*.wasm", "*.json"])):
+    copies = {folder: (pack, ["*.c", "widget.js"]), folder / "source": (shutil.copy, ["*.wasm", "*.json"])}
+    for place, (write, others) in copies.items():
         skip = shutil.ignore_patterns("*.py", "__*", *others)
         shutil.copytree(ROOT / "book" / "lab", place, ignore=skip, copy_function=write)
-        shutil.copytree(ROOT / "mnist_helpers" / "views", place / "views", copy_function=write)
+        shutil.copytree(ROOT / "mnist_helpers" / "views", place / "views", ignore=skip, copy_function=write)
     mnist = load_mnist()
     collections = [
         {"file": name, "bytes": write_images(folder / name, mnist, chosen)} | lengths(mnist, chosen)

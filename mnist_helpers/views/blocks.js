@@ -1,29 +1,8 @@
-// What the views are built of: elements, fields, pictures; and how a notebook's widget opens a view.
+// What the views are built of: elements, buttons, fields.
 //
 // A view shows what something else decides: Python in a notebook, lab/lab.js in the book's pages. That hands over what
 // to show under names (a notebook's traits), and a click goes back to it as a message {do: …}. Plain DOM and SVG, so
 // that nothing has to be loaded from anywhere.
-
-// A view as JupyterLab asks for it.
-export const widget = (view) => ({
-  render({ model, el }) {
-    const port = {
-      get: (name) => model.get(name),
-      send: (message) => model.send(message),
-      // A view may be closed while its model lives on, and then must not be told any more.
-      on: (name, tell) => {
-        const event = name === "message" ? "msg:custom" : `change:${name}`;
-        const listener = name === "message" ? (message) => tell(message) : () => tell(model.get(name));
-        model.on(event, listener);
-        port.leave.push(() => model.off(event, listener));
-      },
-      leave: [],
-    };
-    el.append(view(port));
-    port.send({ do: "hello" });
-    return () => port.leave.forEach((leave) => leave());
-  },
-});
 
 let counter = 0;
 export const freshId = () => `mnist-panel-${Date.now().toString(36)}-${counter++}`;
@@ -80,24 +59,4 @@ export function later(milliseconds, act) {
     now();
   };
   return call;
-}
-
-// A 28 × 28 picture from bytes, in base64 or as they are: grey values as ink on paper, or signed weights as red and blue.
-export function picture(encoded, { signed = false, label = "" } = {}) {
-  const canvas = h("canvas", { width: 28, height: 28, role: "img", "aria-label": label, title: label });
-  paint(canvas, encoded, signed);
-  return canvas;
-}
-
-export function paint(canvas, encoded, signed = false) {
-  const bytes = typeof encoded === "string" ? Uint8Array.from(atob(encoded), (letter) => letter.charCodeAt(0)) : encoded;
-  const context = canvas.getContext("2d");
-  const image = context.createImageData(28, 28);
-  bytes.forEach((byte, place) => {
-    const weight = signed ? (byte << 24) >> 24 : -byte / 2;
-    const fade = 255 - Math.min(255, Math.abs(weight) * 2);
-    const colour = signed ? (weight > 0 ? [255, fade, fade] : [fade, fade, 255]) : [fade, fade, fade];
-    image.data.set([...colour, 255], 4 * place);
-  });
-  context.putImageData(image, 0, 0);
 }

@@ -1,8 +1,7 @@
 // The drawing panel: a sheet, and what a network makes of what is drawn on it.
 
-import { button, h, paint, picture, say, widget } from "./blocks.js";
-
-export default widget(drawView);
+import { button, h, say } from "./blocks.js";
+import { paint, picture } from "./pictures.js";
 
 export function drawView(port) {
   const SIZE = 280;

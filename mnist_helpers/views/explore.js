@@ -1,8 +1,7 @@
 // The exploring panel: images, the confusion matrix, and the weights of the first layer.
 
-import { button, field, freshId, h, picture, say, widget } from "./blocks.js";
-
-export default widget(exploreView);
+import { button, field, freshId, h, say } from "./blocks.js";
+import { picture } from "./pictures.js";
 
 export function exploreView(port) {
   const names = port.get("setup").names;

@@ -1,8 +1,6 @@
 // The retrain panel: controls, curves, and a table of the runs.
 
-import { button, field, freshId, h, later, say, widget } from "./blocks.js";
-
-export default widget(retrainView);
+import { button, field, freshId, h, later, say } from "./blocks.js";
 
 export function retrainView(port) {
   const setup = port.get("setup");
