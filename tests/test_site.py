@@ -17,6 +17,7 @@ PAGES = [
     *(f"notebooks/{path.stem}.html" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))),
     "train_here.html",
     "speed.html",
+    "lab_speed.html",
     "bibliography.html",
     "search.html",
 ]

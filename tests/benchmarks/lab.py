@@ -267,18 +267,18 @@ def stutter(browser, lab, rounds):
     ]
 
 
-def sizes(browser, lab, folder):
-    """What a reader's browser loads until a first network is trained, and what it loads only when it is asked for."""
-    with LabPage(browser, lab) as page:
-        page.train()
+def sizes(browser, front_page, folder):
+    """What a reader's browser loads to train on the front page, and what it loads only for the other panels."""
+    with LabPage(browser, front_page) as page:
+        page.first_point()
         requests = {url.partition("?")[0] for url in page.requests}
-    at = lab.rpartition("/")[0] + "/lab/"
+    at = front_page.rpartition("/")[0] + "/lab/"
     programs = [path for path in sorted(folder.rglob("*")) if path.suffix in (".js", ".css", ".wasm")]
     programs = [path for path in programs if folder / "source" not in path.parents]
     first = [path for path in programs if at + path.relative_to(folder).as_posix() in requests]
     later = [path for path in programs if path not in first and path.suffix != ".wasm"]
     table = [["file", "bytes", "after gzip -9"]]
-    for paths, name in ((first, "to train"), (later, "when drawing, exploring or showing code")):
+    for paths, name in ((first, "to train"), (later, "for drawing, exploring and the program")):
         packed = [len(gzip.compress(path.read_bytes(), 9, mtime=0)) for path in paths]
         for path, size in zip(paths, packed, strict=True):
             table.append([path.relative_to(folder).as_posix(), f"{path.stat().st_size:,}", f"{size:,}"])
@@ -360,7 +360,7 @@ def main() -> None:
             "Ten epochs": trained,
             "What a reader waits for": waits(browser, lab, options.rounds),
             "While it trains": stutter(browser, lab, options.rounds),
-            "What is loaded": sizes(browser, lab, options.site / "lab"),
+            "What is loaded": sizes(browser, f"{lab.rpartition('/')[0]}/index.html", options.site / "lab"),
         }
         text = PAGE_HEAD.format(
             date=datetime.date.today().isoformat(), machine=machine(browser, rivals), rounds=options.rounds
@@ -396,9 +396,9 @@ EXPLANATIONS = {
     "another moment of the training in each round.",
     "While it trains": "On the page's main thread, which has to answer the reader, during ten epochs of the article's "
     "network. Sixty frames a second are 17 ms apart.",
-    "What is loaded": "What the panel needs until a first network is trained, with the engine's variant that this "
-    "browser takes, and what comes only with the other panels. A server that packs files on their way sends about the "
-    "second figure; the images are packed as they are.",
+    "What is loaded": "What the panel of the front page needs to train, with the engine's variant that this browser "
+    "takes, and what comes only with the other panels. A server that packs files on their way sends about the second "
+    "figure; the images are packed as they are.",
 }
 
 
