@@ -164,7 +164,7 @@ def test_dropout_is_at_work_in_training_alone(mnist):
 
 
 def test_the_test_set_is_never_read(mnist):
-    blind = replace(mnist, test=None)
+    blind = replace(mnist, _test=None)
     blind_run, run = (train(SHORT, data, progress=False) for data in (blind, mnist))
     assert without_seconds(blind_run) == without_seconds(run)
 
