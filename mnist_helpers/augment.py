@@ -19,7 +19,7 @@ _GAUSSIAN = np.exp(-0.5 * np.subtract.outer(np.arange(SIDE), np.arange(SIDE)) **
 _SMOOTH = (_GAUSSIAN / np.linalg.norm(_GAUSSIAN, axis=1, keepdims=True)).astype(np.float32)
 
 
-def distort(images, seed, rotation, zoom, shift, elastic=None):
+def distort(images, seed, rotation, zoom, shift, shear=0.0, elastic=None):
     """Distort each image of a batch at random, each in its own way; the same seed distorts in the same way.
 
     Parameters
@@ -34,6 +34,8 @@ def distort(images, seed, rotation, zoom, shift, elastic=None):
         Each factor is drawn evenly from 1 − zoom to 1 + zoom, for height and width apart.
     shift : float or tf.Tensor
         Each shift is drawn evenly from −shift to +shift, in pixels, for rows and columns apart.
+    shear : float or tf.Tensor
+        Each slant is drawn evenly from −shear to +shear, in columns a row.
     elastic : float or tf.Tensor, optional
         Standard deviation of the elastic displacement of a pixel, in pixels. None leaves it out.
 
@@ -49,7 +51,7 @@ def distort(images, seed, rotation, zoom, shift, elastic=None):
     cosine, sine = tf.cos(angle), tf.sin(angle)
     # From each place in the new image back to its place in the old one.
     rows = (cosine * _ROWS - sine * _COLUMNS) / height + shift * even[3] + CENTRE
-    columns = (sine * _ROWS + cosine * _COLUMNS) / width + shift * even[4] + CENTRE
+    columns = (sine * _ROWS + cosine * _COLUMNS) / width + shear * even[5] * _ROWS + shift * even[4] + CENTRE
     if elastic is not None:
         # Smoothed along one axis, turned, and smoothed along the other; noise looks the same from all sides.
         noise = even_noise((2 * number * SIDE, SIDE), seed + 1)

@@ -16,7 +16,7 @@ class Control:
     Attributes
     ----------
     name : str
-        A hyperparameter of ``Recipe``, ``"seed"``, or ``"augmentation"``, which stands for four hyperparameters.
+        A hyperparameter of ``Recipe``, ``"seed"``, or ``"augmentation"``, which stands for five hyperparameters.
     kind : str
         ``"slider"``, ``"menu"``, ``"switch"`` or ``"number"``.
     group, label, help : str
@@ -33,12 +33,13 @@ class Control:
     choices: tuple
 
 
-# Each augmentation as the hyperparameters that make it, so that a menu of four can stand for four sliders.
+# Each augmentation as the hyperparameters that make it, so that one menu can stand for five sliders.
+_NONE = {"rotation": 0.0, "zoom": 0.0, "shift": 0.0, "shear": 0.0, "elastic": 0.0}
 AUGMENTATIONS = {
-    "none": {"rotation": 0.0, "zoom": 0.0, "shift": 0.0, "elastic": 0.0},
-    "shifts": {"rotation": 0.0, "zoom": 0.0, "shift": 2.0, "elastic": 0.0},
-    "shifts, turns and zooms": {"rotation": 10.0, "zoom": 0.1, "shift": 1.5, "elastic": 0.0},
-    "these and elastic bends": {"rotation": 10.0, "zoom": 0.1, "shift": 1.5, "elastic": 1.0},
+    "none": _NONE,
+    "shifts": _NONE | {"shift": 2.0},
+    "shifts, turns and zooms": _NONE | {"rotation": 10.0, "zoom": 0.1, "shift": 1.5},
+    "these and elastic bends": _NONE | {"rotation": 10.0, "zoom": 0.1, "shift": 1.5, "elastic": 1.0},
 }
 OWN_AUGMENTATION = "as the recipe has it"
 

@@ -69,8 +69,9 @@ def compile_model(model: keras.Model, recipe: Recipe) -> keras.Model:
         falling = recipe.epochs * recipe.steps_per_epoch - warmup
         start, peak = (0.0, learning_rate) if warmup else (learning_rate, None)
         learning_rate = keras.optimizers.schedules.CosineDecay(start, falling, warmup_target=peak, warmup_steps=warmup)
+    averaging = {"use_ema": True, "ema_momentum": recipe.ema_momentum} if recipe.ema_momentum else {}
     model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate, weight_decay=recipe.weight_decay or None),
+        optimizer=keras.optimizers.Adam(learning_rate, weight_decay=recipe.weight_decay or None, **averaging),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )

@@ -317,6 +317,23 @@ def mean_and_deviation(values: Sequence[float], spec: str = ".3f") -> str:
     return f"{np.mean(values):{spec}} ± {np.std(values, ddof=1):{spec}}"
 
 
+def exceeds(first: Sequence[float], second: Sequence[float]) -> bool:
+    """Tell whether one mean over seeds lies above another by more than two standard errors of their difference.
+
+    Parameters
+    ----------
+    first, second : sequence of float
+        One value a seed, at least two.
+    """
+    error = np.sqrt(np.var(first, ddof=1) / len(first) + np.var(second, ddof=1) / len(second))
+    return bool(np.mean(first) - np.mean(second) > 2 * error)
+
+
+def verdict(*parts: bool) -> str:
+    """Judge a claim by its parts: ``"holds"``, ``"holds in part"`` or ``"does not hold"``."""
+    return "holds" if all(parts) else "holds in part" if any(parts) else "does not hold"
+
+
 def _band(axis, x, values, colour, marker, label, dashes="-", log=False):
     there, back = (np.log, np.exp) if log else (np.asarray, np.asarray)
     mean = there(values).mean(axis=0)

@@ -5,15 +5,16 @@ import textwrap
 from mnist_helpers.recipe import Recipe, checked_seed
 from mnist_helpers.training import LEAKING_BUFFER, pays_to_compile
 
-DISTORTIONS = ("rotation", "zoom", "shift", "elastic")
+DISTORTIONS = ("rotation", "zoom", "shift", "shear", "elastic")
 
 
 def keras_program(recipe: Recipe, seed: int = 0) -> str:
     """Write the program that trains a recipe's network with Keras's own ``compile`` and ``fit``.
 
     With the same seed, on the same machine, it gives the weights of ``train``, bit for bit, with these exceptions:
-    for dropout and augmentation Keras draws other random numbers, and a cosine schedule, label smoothing and a
-    partial last batch are rounded otherwise. A comment at its head says what holds for it.
+    for dropout and augmentation Keras draws other random numbers, and with weight averaging another order of the
+    images; a cosine schedule, label smoothing and a partial last batch are rounded otherwise. A comment at its head
+    says what holds for it.
 
     Parameters
     ----------
@@ -41,7 +42,8 @@ def keras_program(recipe: Recipe, seed: int = 0) -> str:
 
 
 def _head(recipe, seed, distorted):
-    random = " and ".join(["dropout"] * bool(recipe.dropout) + ["augmentation"] * distorted)
+    drawn = {"dropout": recipe.dropout, "augmentation": distorted, "the order of the images": recipe.ema_momentum}
+    random = " and ".join(name for name, is_drawn in drawn.items() if is_drawn)
     if random:
         promise = (
             f"Keras draws other random numbers for {random}: expect the panel's result within its spread over seeds."
@@ -84,7 +86,8 @@ def _data(recipe):
 
 
 def _distortion(recipe):
-    sizes = ", ".join(f"{name}={getattr(recipe, name)}" for name in DISTORTIONS if name != "elastic" or recipe.elastic)
+    shown = [name for name in DISTORTIONS if name in ("rotation", "zoom", "shift") or getattr(recipe, name)]
+    sizes = ", ".join(f"{name}={getattr(recipe, name)}" for name in shown)
     return f"""
 class Distort(keras.layers.Layer):
     def call(self, images, training=False):
@@ -131,8 +134,9 @@ def _compilation(recipe, distorted):
     decay = f", weight_decay={recipe.weight_decay}" if recipe.weight_decay else ""
     smoothing = f", label_smoothing={recipe.label_smoothing}" if recipe.label_smoothing else ""
     loss = f"{'Categorical' if smoothing else 'SparseCategorical'}Crossentropy(from_logits=True{smoothing})"
+    averaging = f", use_ema=True, ema_momentum={recipe.ema_momentum}" if recipe.ema_momentum else ""
     return f"""{schedule}model.compile(
-    optimizer=keras.optimizers.Adam({rate}{decay}),
+    optimizer=keras.optimizers.Adam({rate}{decay}{averaging}),
     loss=keras.losses.{loss},
     metrics=["accuracy"],
     jit_compile={pays_to_compile(recipe) and not distorted},
@@ -140,6 +144,13 @@ def _compilation(recipe, distorted):
 
 
 def _training(recipe, seed):
+    if recipe.ema_momentum:
+        # In one go, because fit ends by putting the averages in the place of the weights.
+        return f"""history = model.fit(
+    images, labels, batch_size={recipe.batch_size}, epochs={recipe.epochs},
+    validation_data=validation, validation_batch_size=6_000, verbose=2,
+    callbacks=[keras.callbacks.SwapEMAWeights()],  # validation sees the averaged weights
+).history"""
     shown = "images[order], labels[order]"
     if recipe.validation == "leaking":
         lines = [

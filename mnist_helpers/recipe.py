@@ -69,6 +69,9 @@ class Recipe:
     patience : int
         Early stopping: after so many epochs without a new lowest validation loss training stops, and the weights
         of the best epoch are restored. With 0 all epochs are trained and the last weights kept.
+    ema_momentum : float
+        Weight averaging (Polyak and Juditsky 1992): validated and kept are not the weights themselves but their
+        running average, of which each step keeps this share; at least 0 and below 1. With 0 there is none.
     label_smoothing : float
         Share of the target's probability that is spread evenly over all classes, at least 0 and below 1.
     rotation : float
@@ -79,6 +82,8 @@ class Recipe:
         and below 1.
     shift : float
         Augmentation: the image is moved by up to so many pixels up or down and left or right, 0 to 28.
+    shear : float
+        Augmentation: the image is slanted, each row by up to so many pixels a row of distance from the middle, 0 to 1.
     elastic : float
         Augmentation: the image is bent by a smooth random field of displacements with this standard deviation,
         in pixels, 0 to 28.
@@ -107,10 +112,12 @@ class Recipe:
     schedule: str = "constant"
     warmup_epochs: int = 0
     patience: int = 0
+    ema_momentum: float = 0.0
     label_smoothing: float = 0.0
     rotation: float = 0.0
     zoom: float = 0.0
     shift: float = 0.0
+    shear: float = 0.0
     elastic: float = 0.0
     training_images: int = 54_000
     validation: str = "held_out"
@@ -130,10 +137,12 @@ class Recipe:
             "schedule": _one_of(self, "schedule", SCHEDULES),
             "warmup_epochs": _whole(self, "warmup_epochs", 0, 10_000),
             "patience": _whole(self, "patience", 0, 10_000),
+            "ema_momentum": _number(self, "ema_momentum", "at least 0 and below 1", lambda value: 0 <= value < 1),
             "label_smoothing": _number(self, "label_smoothing", "at least 0 and below 1", lambda value: 0 <= value < 1),
             "rotation": _number(self, "rotation", "from 0 to 180", lambda value: 0 <= value <= 180),
             "zoom": _number(self, "zoom", "at least 0 and below 1", lambda value: 0 <= value < 1),
             "shift": _number(self, "shift", "from 0 to 28", lambda value: 0 <= value <= 28),
+            "shear": _number(self, "shear", "from 0 to 1", lambda value: 0 <= value <= 1),
             "elastic": _number(self, "elastic", "from 0 to 28", lambda value: 0 <= value <= 28),
             "training_images": _whole(self, "training_images", 10, 54_000),
             "validation": _one_of(self, "validation", VALIDATIONS),
@@ -152,6 +161,12 @@ class Recipe:
                 "warmup_epochs",
                 f"warmup_epochs is {self.warmup_epochs} with a constant learning rate; expected 0, because only "
                 'the cosine schedule has a warm-up. Use schedule="cosine".',
+            )
+        if self.ema_momentum and (self.patience or self.validation == "leaking"):
+            raise RecipeError(
+                "ema_momentum",
+                f"ema_momentum is {self.ema_momentum} with early stopping or a leaking validation set; expected 0, "
+                "because weights are averaged over whole runs with a held-out split only.",
             )
         if self.warmup_epochs >= self.epochs:
             raise RecipeError(

@@ -460,7 +460,7 @@ def predicted_seconds(recipe: Recipe) -> float:
     """Estimate a run's wall-clock time, by what was measured on one machine; a session corrects it by its own runs."""
     per_step = 0.8e-3 if pays_to_compile(recipe) else 1.8e-3
     per_image = 6 * parameter_count(recipe) / 1.0e11
-    if recipe.rotation or recipe.zoom or recipe.shift or recipe.elastic:
+    if recipe.rotation or recipe.zoom or recipe.shift or recipe.shear or recipe.elastic:
         per_image += 1.5e-5 + (1.5e-5 if recipe.elastic else 0)
     epoch = recipe.steps_per_epoch * per_step + recipe.training_images * per_image + 0.03
     return recipe.epochs * epoch

@@ -231,7 +231,9 @@ def _train(loop, recipe, examples, listeners, stop):
         if step < steps:
             break
         validation = examples.validation_images, examples.validation_labels, examples.draw_validation()
+        loop.swap_averages()
         val_loss, val_accuracy = loop.evaluate(*validation)
+        loop.swap_averages()
         values = (loss, accuracy, float(val_loss), float(val_accuracy), float(rates[-1]), time.perf_counter() - started)
         if not math.isfinite(values[2]):
             raise _diverged("validation loss", values[2], epoch, recipe, steps, steps, rates[-1])
@@ -242,6 +244,7 @@ def _train(loop, recipe, examples, listeners, stop):
             best_loss, best_epoch, best_weights = values[2], epoch, loop.weights()
         if stop.is_set() or (recipe.patience and epoch - best_epoch >= recipe.patience):
             break
+    loop.swap_averages()
     if best_weights is not None:
         loop.restore(best_weights)
     return history
@@ -353,8 +356,8 @@ _XLA_PAYS_FROM = 50  # steps an epoch; independent of the epochs, so that no cha
 # A compiled program for each shape. Options whose size is no part of a shape are passed to it as numbers; whether
 # they are in use at all is part of the shape, so that an option that is not used costs nothing.
 _SHAPE = ("hidden_layers", "units", "activation", "last_activation", "batch_norm", "batch_size")
-_DISTORTIONS = ("rotation", "zoom", "shift", "elastic")
-_SIZES = ("dropout", "weight_decay", "label_smoothing", *_DISTORTIONS)
+_DISTORTIONS = ("rotation", "zoom", "shift", "shear", "elastic")
+_SIZES = ("dropout", "weight_decay", "ema_momentum", "label_smoothing", *_DISTORTIONS)
 _REPORT_SECONDS = 0.07
 _MOST_IMAGES = ARTICLE.training_images
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7  # as Keras's Adam has them
@@ -392,6 +395,8 @@ class _Loop:
         self.model = build_model(recipe, seed=0)
         self._variables = [variable.value for variable in self.model.trainable_variables]
         self._moments = [[tf.Variable(tf.zeros_like(value)) for value in self._variables] for _ in range(2)]
+        averaged = self._variables if recipe.ema_momentum else []
+        self._averages = [(variable, tf.Variable(tf.zeros_like(variable))) for variable in averaged]
         self._recipe, self._partial = recipe, partial
         # One function a loop, because TensorFlow warns of a function that is traced for many of them.
         self._steps = tf.function(self._several_steps, jit_compile=compiled)
@@ -403,11 +408,20 @@ class _Loop:
         _copy_variables(model, self.model)
         for moment in [*self._moments[0], *self._moments[1]]:
             moment.assign(tf.zeros_like(moment))
+        for variable, average in self._averages:
+            average.assign(variable)
         self._sizes = {name: tf.constant(getattr(recipe, name), tf.float32) for name in _SIZES}
         self._seed = tf.constant(seed)
         self._number = recipe.training_images
         self._run = recipe
         self._steps_at_once = min(self._steps_at_once, 4)
+
+    def swap_averages(self) -> None:
+        """Exchange the weights for their running averages, if there are any; a second call undoes it."""
+        for variable, average in self._averages:
+            value = variable.numpy()
+            variable.assign(average)
+            average.assign(value)
 
     def weights(self) -> list[np.ndarray]:
         """Copy all variables of the model as they stand."""
@@ -469,6 +483,10 @@ class _Loop:
             loss_sum = _sum(self._losses(truth, logits, sizes["label_smoothing"]), counts)
             loss = loss_sum / tf.cast(number, tf.float32)
         self._update(tape.gradient(loss, self._variables), rate, tf.cast(step, tf.float32), sizes["weight_decay"])
+        # After the first step the average is what that step gave, as Keras has it.
+        momentum = tf.where(step == 1, 0.0, sizes["ema_momentum"])
+        for variable, average in self._averages:
+            average.assign(momentum * average + (1 - momentum) * variable)
         return tf.stack([loss_sum, _sum(_right(truth, logits), counts)])
 
     def _logits(self, pixels, counts, seeds, dropout):

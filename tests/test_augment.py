@@ -9,9 +9,9 @@ from mnist_helpers.augment import distort, even_noise
 SEED = tf.constant([3, 4])
 
 
-def distorted(images, seed=SEED, rotation=0.0, zoom=0.0, shift=0.0, elastic=None):
+def distorted(images, seed=SEED, rotation=0.0, zoom=0.0, shift=0.0, shear=0.0, elastic=None):
     flat = tf.constant(images.reshape(-1, 784), tf.float32)
-    return distort(flat, seed, rotation, zoom, shift, elastic).numpy().reshape(-1, 28, 28)
+    return distort(flat, seed, rotation, zoom, shift, shear, elastic).numpy().reshape(-1, 28, 28)
 
 
 def blob(row=13.5, column=13.5, number=200):
@@ -36,7 +36,7 @@ def test_no_distortion_leaves_the_images_as_they_are(mnist):
 @pytest.mark.parametrize("elastic", [None, 1.5])
 def test_the_same_seed_distorts_in_the_same_way(mnist, elastic):
     images = mnist.train.flat[:20]
-    options = {"rotation": 20.0, "zoom": 0.2, "shift": 2.0, "elastic": elastic}
+    options = {"rotation": 20.0, "zoom": 0.2, "shift": 2.0, "shear": 0.2, "elastic": elastic}
     once, again = distorted(images, **options), distorted(images, **options)
     np.testing.assert_array_equal(once, again)
     assert np.abs(once - distorted(images, seed=tf.constant([3, 5]), **options)).max() > 0.1
@@ -70,6 +70,14 @@ def test_a_zoom_scales_height_and_width_apart():
         assert 0.79 < factors[:, axis].min() < 0.82
         assert 1.18 < factors[:, axis].max() < 1.21
     assert abs(np.corrcoef(factors.T)[0, 1]) < 0.2
+
+
+def test_a_shear_slants_the_rows_by_up_to_so_many_columns_a_row():
+    above, below = (centres(distorted(blob(row=row), shear=0.5)) for row in (7.5, 19.5))
+    slants = (above[:, 1] - below[:, 1]) / 12
+    np.testing.assert_allclose(above[:, 0], 7.5, atol=0.05)
+    assert -0.5 < slants.min() < -0.4
+    assert 0.4 < slants.max() < 0.5
 
 
 def test_the_elastic_displacement_has_the_deviation_asked_for():

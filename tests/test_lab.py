@@ -22,7 +22,9 @@ from mnist_helpers.drawing import picture_of
 from mnist_helpers.model import parameter_count
 from mnist_helpers.program import keras_program
 from mnist_helpers.recipe import ARTICLE
+from mnist_helpers.training import learning_rates
 
+COSINE = replace(ARTICLE, schedule="cosine")
 DRAWINGS = json.loads(Path(__file__).with_name("drawings.json").read_text())
 
 
@@ -462,9 +464,11 @@ def chosen(draw):
 
 
 def test_the_program_of_the_page_is_that_of_the_notebook(modules):
-    @given(chosen())
-    def check(settings):
-        recipe, seed = recipe_of(settings, ARTICLE)
+    @given(chosen(), st.sampled_from([ARTICLE, COSINE, replace(COSINE, warmup_epochs=1, epochs=2)]))
+    def check(settings, base):
+        if base.warmup_epochs:
+            settings["epochs"] = max(2, settings["epochs"])
+        recipe, seed = recipe_of(settings, base)
         arguments = [asdict(recipe), seed, asdict(ARTICLE)]
         ours = modules.evaluate(
             "([recipe, seed, article]) => lab.kerasProgram(recipe, seed, article, 54000)", arguments
@@ -472,6 +476,31 @@ def test_the_program_of_the_page_is_that_of_the_notebook(modules):
         assert lines_that_count(ours) == lines_that_count(keras_program(recipe, seed))
 
     check()
+
+
+def test_the_learning_rates_of_the_page_are_those_of_the_helpers(visit, address):
+    page = visit.open(address + "train_here.html")
+    Panel(page).train()
+    for recipe in (ARTICLE, COSINE, replace(COSINE, warmup_epochs=2)):
+        steps = recipe.epochs * recipe.steps_per_epoch
+        rates = page.workers[0].evaluate(
+            "([recipe, a, b]) => Array.from({length: b}, (_, step) => learningRate(recipe, a, step))",
+            [asdict(recipe), recipe.steps_per_epoch, steps],
+        )
+        np.testing.assert_allclose(rates, learning_rates(recipe, 0, steps), rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["label_smoothing", "elastic", "ema_momentum"])
+def test_a_recipe_that_is_beyond_the_engine_says_so(visit, address, name):
+    page = visit.page
+    body = f"""<!doctype html><title>Cracking 99%</title><link rel="stylesheet" href="lab/views/panels.css">
+        <mnist-lab view="retrain" controls="units" recipe='{{"{name}": 0.5}}'></mnist-lab>
+        <script type="module" src="lab/lab.js"></script>"""
+    page.route("**/beyond.html", lambda route: route.fulfill(body=body, content_type="text/html"))
+    page.goto(address + "beyond.html")
+    panel = Panel(page)
+    expect(panel.message).to_contain_text(f"{name} is 0.5; expected 0")
+    expect(panel.button("Train")).to_be_disabled()
 
 
 def lines_that_count(program):

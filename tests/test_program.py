@@ -25,7 +25,8 @@ EXACT = {
 }
 NEAR = {
     "partial batch": replace(FEW, batch_size=64),
-    "dropout and augmentation": replace(FEW, dropout=0.1, rotation=10.0, zoom=0.1, shift=1.0, elastic=1.0),
+    "dropout and augmentation": replace(FEW, dropout=0.1, rotation=10.0, zoom=0.1, shift=1.0, shear=0.1, elastic=1.0),
+    "weight averaging": replace(FEW, ema_momentum=0.95),
     "cosine and label smoothing": replace(FEW, schedule="cosine", warmup_epochs=1, label_smoothing=0.1),
 }
 

@@ -23,10 +23,12 @@ REFUSED = {
     "schedule": st.text().filter(lambda text: text not in ("constant", "cosine")),
     "warmup_epochs": st.one_of(st.integers(max_value=-1), st.integers(10_001), st.just(0.5)),
     "patience": st.one_of(st.integers(max_value=-1), st.integers(10_001), st.booleans()),
+    "ema_momentum": st.one_of(st.just(1.0), st.floats(1), st.floats(max_value=-1e-9), st.booleans()),
     "label_smoothing": st.one_of(st.floats(1), st.floats(max_value=-1e-9), st.none()),
     "rotation": st.one_of(st.floats(180.1), st.floats(max_value=-1e-9), st.text()),
     "zoom": st.one_of(st.floats(1), st.floats(max_value=-1e-9), st.just(float("nan"))),
     "shift": st.one_of(st.floats(28.1), st.floats(max_value=-1e-9), st.booleans()),
+    "shear": st.one_of(st.floats(1.01), st.floats(max_value=-1e-9), st.text()),
     "elastic": st.one_of(st.floats(28.1), st.floats(max_value=-1e-9), st.none()),
     "training_images": st.one_of(st.integers(max_value=9), st.integers(54_001)),
     "validation": st.text().filter(lambda text: text not in ("held_out", "leaking")),
@@ -48,10 +50,12 @@ def test_the_article_is_as_the_article_says():
         "schedule": "constant",
         "warmup_epochs": 0,
         "patience": 0,
+        "ema_momentum": 0.0,
         "label_smoothing": 0.0,
         "rotation": 0.0,
         "zoom": 0.0,
         "shift": 0.0,
+        "shear": 0.0,
         "elastic": 0.0,
         "training_images": 54_000,
         "validation": "held_out",
@@ -83,6 +87,12 @@ def test_the_nearest_activation_is_named(value, nearest):
 def test_leaking_wants_all_images():
     with pytest.raises(RecipeError, match="training_images is 1,000"):
         Recipe(validation="leaking", training_images=1000)
+
+
+@pytest.mark.parametrize("other", [{"patience": 2}, {"validation": "leaking"}])
+def test_averaging_wants_whole_runs_and_a_held_out_set(other):
+    with pytest.raises(RecipeError, match="with early stopping or a leaking validation set; expected 0"):
+        Recipe(ema_momentum=0.9, **other)
 
 
 def test_numbers_from_numpy_become_plain_ones():

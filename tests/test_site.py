@@ -16,6 +16,7 @@ PAGES = [
     "index.html",
     *(f"notebooks/{path.stem}.html" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))),
     "train_here.html",
+    "what_held_up.html",
     "speed.html",
     "lab_speed.html",
     "bibliography.html",
@@ -206,3 +207,14 @@ def test_the_chapters_are_brought_below_the_book(extension, tmp_path, monkeypatc
     extension.link_notebooks(tmp_path / "book")
     assert chapter.read_text() == "changed"
     assert (tmp_path / "book" / "notebooks").is_symlink() == links_allowed
+
+
+def test_the_ledger_gives_fifteen_claims_a_verdict_and_a_link_to_the_measurement(visit, address):
+    page = visit.open(address + "what_held_up.html")
+    verdicts = page.locator("main tbody td:nth-child(3)").all_inner_texts()
+    assert len(verdicts) == 15
+    assert set(verdicts) <= {"holds", "holds in part", "does not hold", "cannot be known"}
+    for number, verdict in enumerate(verdicts, 1):
+        claim = page.locator(f"section#claim-{number}, section:has(> #claim-{number})").last
+        assert f": {verdict}." in claim.inner_text()
+        assert "notebooks/" in claim.get_by_role("link", name="Where it was measured").get_attribute("href")

@@ -19,7 +19,7 @@ export function literal(value, whole = false) {
   return Number.isInteger(value) ? `${value}.0` : String(value);
 }
 
-const FRACTIONS = ["dropout", "weight_decay", "learning_rate", "label_smoothing", "rotation", "zoom", "shift", "elastic"];
+const FRACTIONS = ["dropout", "weight_decay", "learning_rate", "label_smoothing", "rotation", "zoom", "shift", "shear", "elastic", "ema_momentum"];
 
 export function recipeInWords(recipe, article) {
   const changed = Object.keys(article).filter((name) => recipe[name] !== article[name]);
@@ -68,8 +68,13 @@ class Distort(keras.layers.Layer):
 `;
   const parts = [[...head, ...imports].join("\n"), data.join("\n"), ...(distorted ? [distortion] : []), model(recipe, seed, distorted)];
   const decay = recipe.weight_decay ? `, weight_decay=${f("weight_decay")}` : "";
-  parts.push(`model.compile(
-    optimizer=keras.optimizers.Adam(${f("learning_rate")}${decay}),
+  const steps = Math.ceil(recipe.training_images / recipe.batch_size);
+  const warmup = recipe.warmup_epochs * steps;
+  const falling = recipe.epochs * steps - warmup;
+  const cosine = warmup ? `0.0, ${falling}, warmup_target=${f("learning_rate")}, warmup_steps=${warmup}` : `${f("learning_rate")}, ${falling}`;
+  const constant = recipe.schedule === "constant";
+  parts.push(`${constant ? "" : `rate = keras.optimizers.schedules.CosineDecay(${cosine})\n`}model.compile(
+    optimizer=keras.optimizers.Adam(${constant ? f("learning_rate") : "rate"}${decay}),
     loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     metrics=["accuracy"],
 )`);

@@ -5,6 +5,7 @@ const MOST_POINTS = 400; // of a training curve, an even number; more cannot be 
 const MOST_TRIALS = 40; // then the oldest that is not pinned is forgotten
 const SILENCE = 20_000; // milliseconds without a word from a worker that trains, after which it counts as lost
 const HIGHEST_SEED = 2 ** 31 - 1;
+const BEYOND_THE_ENGINE = ["label_smoothing", "shear", "elastic", "ema_momentum", "patience"];
 const LOST = "The page's training stopped answering, and was started anew. What was finished is still here: press Train again.";
 
 // ---------------------------------------------------------------- the one worker of a page
@@ -131,6 +132,8 @@ function problemOf(recipe, seed, most) {
       `training_images is ${given} with a leaking validation set; expected ${expected}, because that split is drawn anew from all images. Use a held-out split for fewer.`,
     );
   }
+  const beyond = BEYOND_THE_ENGINE.find((name) => recipe[name]);
+  if (beyond) return at(beyond, `${beyond} is ${recipe[beyond]}; expected 0, because only Keras, in the notebook, has it, and not this page.`);
   return null;
 }
 

@@ -295,7 +295,7 @@ async function trainEpoch(id, run, recipe, splits, order, epoch, steps) {
       await turn();
       if (run.stopped) return epochSums;
     }
-    network.exports.update(recipe.learning_rate, recipe.weight_decay);
+    network.exports.update(learningRate(recipe, steps, epoch * steps + step), recipe.weight_decay);
     done += batch.length;
     // The first point comes at once, and the last of an epoch with the epoch's own.
     if (performance.now() - pointed >= MILLISECONDS_BETWEEN_POINTS || (epoch === 0 && step === 0) || step === steps - 1) {
@@ -312,6 +312,14 @@ async function trainEpoch(id, run, recipe, splits, order, epoch, steps) {
     }
   }
   return epochSums;
+}
+
+// Of a step, counted from 0: as it is, or along the cosine schedule of mnist_helpers/training.py.
+function learningRate({ learning_rate, schedule, warmup_epochs, epochs }, stepsInEpoch, step) {
+  if (schedule === "constant") return learning_rate;
+  const warmup = warmup_epochs * stepsInEpoch;
+  if (step < warmup) return (learning_rate * step) / warmup;
+  return learning_rate * 0.5 * (1 + Math.cos((Math.PI * (step - warmup)) / (epochs * stepsInEpoch - warmup)));
 }
 
 const diverged = (what, value, epoch, recipe, step, steps) =>
