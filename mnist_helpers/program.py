@@ -56,9 +56,10 @@ def _head(recipe, seed, distorted):
         promise = "Gives the panel's weights, bit for bit, on the same machine with the same versions."
     tensorflow = ["import tensorflow as tf"] if recipe.validation == "leaking" or distorted else []
     ours = ["from mnist_helpers.augment import distort"] if distorted else []
+    numpy = [] if recipe.ema_momentum else ["import numpy as np"]
     imports = [
         "import keras",
-        "import numpy as np",
+        *numpy,
         *tensorflow,
         "",
         *ours,

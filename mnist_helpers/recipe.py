@@ -232,3 +232,21 @@ def _one_of(recipe: Recipe, name: str, accepted: tuple):
 
 
 ARTICLE = Recipe()
+# At least 99.0% on the test set within seconds; chapter 7 says how it was chosen, on the validation set.
+CRACK_99 = Recipe(
+    hidden_layers=3,
+    units=384,
+    last_activation="relu",
+    batch_norm=True,
+    batch_size=250,
+    epochs=10,
+    learning_rate=3e-3,
+    schedule="cosine",
+    warmup_epochs=1,
+    ema_momentum=0.995,
+    label_smoothing=0.05,
+    rotation=10.0,
+    zoom=0.1,
+    shift=1.5,
+    shear=0.1,
+)

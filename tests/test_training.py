@@ -277,12 +277,13 @@ def test_moving_a_slider_that_changes_no_shape_compiles_nothing(mnist):
         {"schedule": "cosine"},
         {"epochs": 2},
         {"training_images": 1_170},
-        {"patience": 1},
     ]:
         moved = replace(recipe, **change)
         assert training._loop_for(moved) is loop
         train(moved, mnist, seed=1, progress=False)
     assert loop._steps.experimental_get_tracing_count() == 1
+    plain = replace(recipe, ema_momentum=0.0)  # early stopping and weight averaging exclude each other
+    assert training._loop_for(replace(plain, patience=1)) is training._loop_for(plain)
 
 
 @pytest.mark.parametrize("name", training._SIZES)
