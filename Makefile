@@ -6,7 +6,7 @@ BIN := .venv/bin
 SITE := book/_build/html/index.html
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab test bench bench-lab grid format requirements mark engine clean
+.PHONY: help book serve lab test bench bench-lab grid ideas crack best convolution format requirements mark engine clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -44,6 +44,18 @@ bench-lab: book ## measure the lab in the page, against Keras and libraries for 
 
 grid: .venv/installed ## train the 200 settings that the page shows beside its own runs (half an hour)
 	$(BIN)/python book/lab/keras_grid.py
+
+ideas: .venv/installed ## train chapter 7's ideas, one more and one less at a time (half an hour; in notebooks/runs)
+	cd notebooks && ../$(BIN)/python -m mnist_helpers.published ideas
+
+crack: .venv/installed ## train CRACK_99 from ten seeds and open the test set once for each (five minutes)
+	$(BIN)/python -m mnist_helpers.published crack
+
+best: .venv/installed ## train BEST_DENSE from three seeds (an hour; interrupted, it goes on where it was)
+	cd notebooks && ../$(BIN)/python -m mnist_helpers.published best
+
+convolution: .venv/installed ## train chapter 8's convolutional networks from five seeds (half an hour)
+	$(BIN)/python -m mnist_helpers.published convolution
 
 format: .venv/installed ## put code and notebooks in order before a commit
 	$(BIN)/ruff check --fix .

@@ -4,7 +4,7 @@
 floor  module        holds
 =====  ============  =================================================================
 1      ``data``      ``load_mnist``: training, validation and test set, verified
-1      ``recipe``    ``Recipe``: every hyperparameter of a run, checked; ``ARTICLE``
+1      ``recipe``    ``Recipe``: every hyperparameter of a run, checked; three presets
 1      ``quiet``     TensorFlow, imported without its start-up messages
 2      ``controls``  what the sliders and menus of a panel offer, and the recipe they make
 2      ``model``     ``build_model``, ``compile_model``: the Keras model of a recipe
@@ -15,6 +15,7 @@ floor  module        holds
 4      ``program``   ``keras_program``: a recipe as the plain Keras program for it
 4      ``plots``     pure functions: data in, a matplotlib figure out
 5      ``session``   the logic behind the retrain panel, without any widget
+5      ``published`` the runs that the last chapters show, and how they are done anew
 6      ``panels``    ``retrain_panel``, ``draw_panel``, ``explore_panel``: the widgets
 =====  ============  =================================================================
 """

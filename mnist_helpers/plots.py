@@ -267,6 +267,99 @@ def spread(groups: Mapping[str, Sequence[float]], xlabel: str, percent: bool = T
 
 
 @_figure
+def staircase(names: Sequence[str], values: Sequence[Sequence[float]], kept: Sequence[bool], xlabel: str) -> Figure:
+    """Draw a row for each idea, added to those kept above it: mean and standard deviation over seeds.
+
+    A line joins the ideas that are kept, step by step; those that are not are drawn hollow.
+
+    Parameters
+    ----------
+    names : sequence of str
+        From top to bottom.
+    values : sequence of sequence of float
+        For each name one share a seed, at least two, written as percentages.
+    kept : sequence of bool
+        Whether the idea is kept.
+    xlabel : str
+        Quantity and unit.
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.8 + 0.3 * len(names)))
+    means = [float(np.mean(each)) for each in values]
+    rows = [row for row, stays in enumerate(kept) if stays]
+    axis.step([means[row] for row in rows], rows, where="pre", color=GREY, linewidth=1)
+    for row, stays in enumerate(kept):
+        colour = COLOURS[0] if stays else COLOURS[1]
+        face = colour if stays else PAPER
+        deviation = np.std(values[row], ddof=1)
+        axis.errorbar(means[row], row, xerr=deviation, fmt="D", color=colour, mfc=face, markersize=6, capsize=4)
+    axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(len(names) - 0.4, -0.6)
+    axis.set_xlabel(xlabel)
+    axis.grid(axis="x")
+    axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+    return figure
+
+
+@_figure
+def trade_offs(prices: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]], ylabel: str) -> Figure:
+    """Draw what each network reaches against what it costs, one plot a price, prices on a logarithmic axis.
+
+    Parameters
+    ----------
+    prices : mapping of str to mapping
+        For each label of an x axis, by network's name, its price and its share of right answers, one value a seed each.
+    ylabel : str
+        What is bought.
+    """
+    figure, axes = plt.subplots(1, len(prices), figsize=(WIDTH, 3.6), sharey=True, squeeze=False)
+    for axis, (xlabel, networks) in zip(axes[0], prices.items(), strict=True):
+        for number, (name, (price, share)) in enumerate(networks.items()):
+            colour, marker = COLOURS[number % len(COLOURS)], "osD^vP"[number % 6]
+            deviation = np.std(share, ddof=1) if len(share) > 1 else 0.0
+            label = name if axis is axes[0, 0] else None
+            middle = np.median(price), np.mean(share)
+            axis.errorbar(*middle, yerr=deviation, fmt=marker, color=colour, markersize=7, capsize=4, label=label)
+        axis.set(xlabel=xlabel, xscale="log")
+        axis.grid()
+    axes[0, 0].set_ylabel(ylabel)
+    axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+    figure.legend(loc="outside upper left", ncols=2, columnspacing=1.4)
+    return figure
+
+
+@_figure
+def reliability(groups: Mapping[str, tuple[np.ndarray, np.ndarray]], bins: int = 10) -> Figure:
+    """Draw how often answers are right against how sure they are, in bins that hold equally many answers.
+
+    Both axes show the distance from certainty on a logarithmic scale, where a good network's answers lie.
+
+    Parameters
+    ----------
+    groups : mapping of str to pair of numpy.ndarray
+        For each label the probabilities that were given to the answers, and whether each was right; shape (n,) each.
+    bins : int
+        How many.
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.6))
+    lowest = 1.0
+    for number, (label, (sure, right)) in enumerate(groups.items()):
+        order = np.array_split(np.argsort(sure), bins)
+        doubt = np.array([1 - sure[chosen].mean() for chosen in order])
+        wrong = np.array([1 - right[chosen].mean() for chosen in order])
+        seen = wrong > 0  # a bin without a mistake has no place on a logarithmic axis
+        lowest = min(lowest, doubt[seen].min(), wrong[seen].min())
+        colour, marker = COLOURS[number % len(COLOURS)], "osD^vP"[number % 6]
+        axis.plot(doubt[seen], wrong[seen], "-", marker=marker, color=colour, label=label, linewidth=1.6)
+    axis.plot([lowest, 1], [lowest, 1], ":", color=GREY, label="as sure as right", linewidth=1.4)
+    axis.set(xlabel="doubt: 1 − probability of the answer", ylabel="share of wrong answers", xscale="log", yscale="log")
+    for each in (axis.xaxis, axis.yaxis):
+        each.set_major_formatter(PercentFormatter(1, decimals=None))
+    axis.grid()
+    figure.legend(loc="outside upper left", ncols=3, columnspacing=1.4)
+    return figure
+
+
+@_figure
 def heat_table(
     values: np.ndarray,
     row_names: Sequence[str],

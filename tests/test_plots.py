@@ -16,6 +16,9 @@ FIGURES = {
     "bands": lambda: plots.bands([1, 10], {"a": np.ones((3, 2))}, "x", "y", "log", "log", reference=(2.0, "two")),
     "learning_curves": lambda: plots.learning_curves({"a": [HISTORY, HISTORY]}),
     "spread": lambda: plots.spread({"a": [0.9, 0.92], "b": [0.8]}, "accuracy"),
+    "staircase": lambda: plots.staircase(["a", "b"], [[0.9, 0.92], [0.8, 0.82]], [True, False], "accuracy"),
+    "trade_offs": lambda: plots.trade_offs({"seconds": {"a": ([1.0, 2.0], [0.9, 0.92])}}, "accuracy"),
+    "reliability": lambda: plots.reliability({"a": (np.linspace(0.5, 1, 50), np.arange(50) % 5 > 0)}, bins=5),
     "heat_table": lambda: plots.heat_table(np.eye(2), "ab", "cd", "row", "column", [["1", "0"], ["0", "1"]]),
 }
 
@@ -68,6 +71,31 @@ def test_learning_curves_tell_training_from_validation():
 def test_spread_shows_every_seed():
     axis = plots.spread({"a": [0.90, 0.92, 0.97]}, "accuracy").axes[0]
     np.testing.assert_allclose(axis.lines[0].get_xdata(), [0.90, 0.92, 0.97])
+
+
+def test_a_staircase_joins_only_the_ideas_that_are_kept():
+    values = [[0.90, 0.92], [0.80, 0.82], [0.94, 0.96]]
+    axis = plots.staircase(["a", "b", "c"], values, [True, False, True], "accuracy").axes[0]
+    joined, *diamonds = (line for line in axis.lines if len(line.get_xdata()))
+    assert set(joined.get_ydata()) == {0, 2}
+    drawn = {float(line.get_ydata()[0]): line for line in diamonds if line.get_marker() == "D"}
+    assert [line.get_xdata()[0] for line in drawn.values()] == pytest.approx([0.91, 0.81, 0.95])
+    assert drawn[1].get_markerfacecolor() == plots.PAPER != drawn[0].get_markerfacecolor()
+
+
+def test_trade_offs_share_what_is_bought():
+    networks = {"a": ([1.0, 3.0, 2.0], [0.90, 0.92, 0.94]), "b": ([5.0], [0.8])}
+    left, right = plots.trade_offs({"seconds": networks, "parameters": networks}, "accuracy").axes
+    assert left.get_ylim() == right.get_ylim()
+    assert [line.get_xdata()[0] for line in right.lines if line.get_marker() in "os"] == [2.0, 5.0]
+    assert [line.get_ydata()[0] for line in left.lines if line.get_marker() in "os"] == pytest.approx([0.92, 0.8])
+
+
+def test_reliability_bins_hold_equally_many_answers():
+    sure = np.array([0.9, 0.6, 0.7, 0.8])
+    axis = plots.reliability({"a": (sure, np.array([True, False, False, False]))}, bins=2).axes[0]
+    np.testing.assert_allclose(axis.lines[0].get_xdata(), [0.35, 0.15])
+    np.testing.assert_allclose(axis.lines[0].get_ydata(), [1.0, 0.5])
 
 
 def test_digit_grid_shows_every_image_once():

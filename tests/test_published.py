@@ -1,0 +1,127 @@
+"""The published runs are complete, belong to the recipes of today, and can be had again."""
+
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from mnist_helpers import published
+from mnist_helpers.recipe import ARTICLE, BEST_DENSE, CRACK_99, Recipe
+from mnist_helpers.training import train
+
+
+def standard_error(values):
+    return values.std(ddof=1) / len(values) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("group", "recipes", "fewest"),
+    [("crack", {"CRACK_99": CRACK_99}, 10), ("best", {"BEST_DENSE": BEST_DENSE}, 3)],
+)
+def test_the_frozen_recipes_are_those_that_were_trained(group, recipes, fewest):
+    table = published.read(group)
+    assert set(table.name) == set(recipes)
+    for name, recipe in recipes.items():
+        rows = table[table.name == name]
+        assert rows.seed.tolist() == list(range(len(rows)))
+        assert len(rows) >= fewest
+        assert all(Recipe(**values) == recipe for values in rows.recipe)
+
+
+def test_crack_99_is_what_the_ideas_led_to():
+    ideas = published.read("ideas")
+    chosen = ideas[ideas.chosen]
+    assert Recipe(**chosen.recipe.iloc[-1]) == CRACK_99
+    assert (ideas.groupby(["direction", "name"]).seed.nunique() == len(published.SEEDS)).all()
+
+
+def test_each_idea_was_added_to_those_that_were_kept():
+    ideas = published.read("ideas")
+    recipe = replace(ARTICLE, validation="leaking")
+    best = 0.0
+    for name, rows in ideas[ideas.direction == "more"].groupby("name", sort=False):
+        candidate = replace(recipe, **published.IDEAS.get(name, {}))
+        assert all(values == asdict(candidate) for values in rows.recipe)
+        kept = rows.chosen.all()
+        assert kept == (rows.val_accuracy.mean() > best or name in published.ALWAYS_KEPT)
+        if kept:
+            recipe, best = candidate, rows.val_accuracy.mean()
+
+
+@pytest.mark.parametrize("group", ["crack", "best", "convolution"])
+def test_the_kept_logits_give_the_kept_accuracies(group, mnist):
+    table, logits = published.read(group), published.read_logits(group)
+    assert logits["test"].shape == (len(table), 10_000, 10)
+    accuracy = (logits["validation"].argmax(axis=2) == mnist.validation.labels).mean(axis=1)
+    # half precision may tie two logits that were apart
+    np.testing.assert_allclose(accuracy, table.val_accuracy, atol=2.5 / 6_000)
+    assert all(
+        set(spoilt) == set(published.CORRUPTIONS) and all(len(values) == 5 for values in spoilt.values())
+        for spoilt in table.corrupted
+    )
+
+
+def test_training_once_more_gives_what_was_published(mnist):
+    seed = 0
+    table = published.read("crack").set_index("seed")
+    again = train(CRACK_99, mnist, seed, progress=False).history["val_accuracy"][-1]
+    # Another machine rounds otherwise, so expect what another seed would give.
+    assert abs(again - table.val_accuracy.mean()) < 5 * table.val_accuracy.std()
+    assert abs(again - table.val_accuracy[seed]) < 5 * table.val_accuracy.std()
+
+
+def test_ideas_are_kept_only_if_they_help(monkeypatch, mnist):
+    """With invented accuracies, so that what is kept is known beforehand."""
+    import pandas as pd
+
+    worth = {"units": {100: 0.0, 384: 0.3}, "dropout": {0.0: 0.0, 0.1: -0.1}, "elastic": {0.0: 0.0, 0.7: 0.2}}
+
+    def invented(recipe, data, store):
+        total = sum(values[getattr(recipe, field)] for field, values in worth.items())
+        # Dropout, harmful by itself, and batch norm, which helps until there are distorted images.
+        total += (-0.05 if recipe.elastic else 0.05) * recipe.batch_norm
+        return pd.DataFrame({"seed": [0, 1], "val_accuracy": [total, total]})
+
+    monkeypatch.setattr(published, "_last_epochs", invented)
+    up = {name: (recipe, kept) for name, recipe, kept, _ in published.one_idea_at_a_time(mnist, "")}
+    kept = [name for name, (_, stays) in up.items() if stays]
+    assert kept == [published.START, "a fair split", "width", "batch norm", "elastic distortion"]
+    top = up["elastic distortion"][0]
+    down = {name: out for name, _, out, _ in published.one_idea_less(top, mnist, "")}
+    assert down == {"width": False, "batch norm": True, "elastic distortion": False}
+
+
+@pytest.mark.parametrize("kind", published.CORRUPTIONS)
+def test_corruptions_keep_the_images_shape_and_grow_with_their_strength(kind, mnist):
+    images = mnist.validation.images[:50]
+    spoilt = [published.corrupted(images, kind, strength) for strength in published.CORRUPTIONS[kind]]
+    distances = [float(np.square(each - images / 255).mean()) for each in spoilt]
+    assert all(each.shape == images.shape and each.dtype == np.float32 for each in spoilt)
+    assert 0 < distances[0] < distances[2] < distances[4]
+    np.testing.assert_array_equal(spoilt[0], published.corrupted(images, kind, published.CORRUPTIONS[kind][0]))
+
+
+def test_a_shift_moves_by_whole_pixels():
+    image = np.zeros((1, 28, 28), np.uint8)
+    image[0, 14, 14] = 255
+    (row,), (column,) = np.nonzero(published.corrupted(image, "shift", 3)[0])
+    assert sorted((abs(row - 14), abs(column - 14))) == [0, 3]
+
+
+def test_an_unknown_group_is_refused():
+    with pytest.raises(ValueError, match="expected one of the groups ideas, crack, best, convolution"):
+        published.read("everything")
+    with pytest.raises(ValueError, match=r"ideas\.npz"):
+        published.read_logits("ideas")
+
+
+def test_results_are_written_and_read_back(monkeypatch, tmp_path):
+    monkeypatch.setattr(published, "FOLDER", tmp_path)
+    logits = {"validation": np.ones((6, 10), np.float16), "test": np.zeros((4, 10), np.float16)}
+    published._write("crack", [{"name": "a", "seed": 0, "test_accuracy": 0.5} | logits])
+    assert published.read("crack").to_dict("records") == [{"name": "a", "seed": 0, "test_accuracy": 0.5}]
+    assert published.read("crack").attrs["versions"]["keras"] == json.loads(
+        (tmp_path / "crack.json").read_text(encoding="utf-8")
+    )["versions"]["keras"]
+    assert published.read_logits("crack")["validation"].shape == (1, 6, 10)
