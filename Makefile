@@ -54,7 +54,7 @@ crack: .venv/installed ## train CRACK_99 from ten seeds and open the test set on
 best: .venv/installed ## train BEST_DENSE from three seeds (an hour; interrupted, it goes on where it was)
 	cd notebooks && ../$(BIN)/python -m mnist_helpers.published best
 
-convolution: .venv/installed ## train chapter 8's convolutional networks from five seeds (half an hour)
+convolution: .venv/installed ## train chapter 8's convolutional networks from three seeds (a quarter of an hour)
 	$(BIN)/python -m mnist_helpers.published convolution
 
 format: .venv/installed ## put code and notebooks in order before a commit

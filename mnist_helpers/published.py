@@ -173,15 +173,15 @@ def convolutional_network() -> keras.Sequential:
     stack = [keras.Input((28, 28, 1))]
     for filters in (24, 48):
         stack += [
-            layers.Conv2D(filters, 3, padding="same", use_bias=False),
+            layers.Conv2D(filters, 3, use_bias=False),
+            layers.MaxPooling2D(),  # first, so that the next two have a quarter of the work
             layers.BatchNormalization(),
             layers.Activation("relu"),
-            layers.MaxPooling2D(),
         ]
     return keras.Sequential([*stack, layers.Flatten(), layers.Dropout(0.3), layers.Dense(10)])
 
 
-def train_convolutional(distorted: bool, data: Mnist, seed: int, epochs: int = 10) -> tuple[keras.Sequential, dict]:
+def train_convolutional(distorted: bool, data: Mnist, seed: int, epochs: int = 8) -> tuple[keras.Sequential, dict]:
     """Train the small convolutional network with Keras's ``fit``, on the images as they are or distorted.
 
     Returns
@@ -281,7 +281,7 @@ def train_best(data: Mnist, seeds: range = range(3), store: str = "runs") -> Non
 def train_convolution(data: Mnist) -> None:
     """Train the small convolutional network, with and without distorted images, and write ``convolution``."""
     results = []
-    for seed in tqdm(SEEDS, unit="seed", leave=False):
+    for seed in tqdm(range(3), unit="seed", leave=False):
         for name, distorted in {"CNN": False, "CNN, distorted images": True}.items():
             started = time.perf_counter()
             model, _ = train_convolutional(distorted, data, seed)
