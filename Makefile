@@ -6,10 +6,10 @@ BIN := .venv/bin
 SITE := book/_build/html/index.html
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab test bench bench-lab grid ideas crack best convolution format requirements mark engine clean
+.PHONY: help book serve lab test bench bench-lab bench-99 grid ideas crack best convolution format requirements mark engine clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
 
 .venv/installed: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else f"This book needs Python 3.11, 3.12 or 3.13, and {sys.executable} is {sys.version.split()[0]}. Name another one: make PYTHON=python3.12 book")'
@@ -41,6 +41,10 @@ bench: .venv/installed ## measure the speed, against PyTorch and JAX too, and wr
 
 bench-lab: book ## measure the lab in the page, against Keras and libraries for browsers, and write its page (ten minutes; npm)
 	$(BIN)/python tests/benchmarks/lab.py
+
+bench-99: .venv/installed ## measure the time to 99%, against Keras, PyTorch and a small CNN, and write its page (a quarter of an hour)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --group bench
+	$(BIN)/python tests/benchmarks/time_to_99.py
 
 grid: .venv/installed ## train the 200 settings that the page shows beside its own runs (half an hour)
 	$(BIN)/python book/lab/keras_grid.py

@@ -19,6 +19,7 @@ PAGES = [
     "what_held_up.html",
     "speed.html",
     "lab_speed.html",
+    "time_to_99.html",
     "bibliography.html",
     "search.html",
 ]

@@ -34,6 +34,7 @@ from mnist_helpers.sweep import sweep
 
 PAGE = Path(__file__).parents[2] / "book" / "speed.md"
 ROUNDS = 7
+LIBRARIES = ("tensorflow", "keras", "numpy", "jax", "torch", "joblib", "distributed")
 PAUSE = 0.3  # seconds before each turn
 PROCESSES = multiprocessing.get_context("spawn")
 
@@ -352,10 +353,9 @@ def markdown(table) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def machine() -> str:
+def machine(*libraries: str) -> str:
     code = "from mnist_helpers import training; print(training.hardware())"
     hardware = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-    libraries = ("tensorflow", "keras", "numpy", "jax", "torch", "joblib", "distributed")
     versions = ", ".join(f"{name} {version(name)}" for name in libraries)
     memory = psutil.virtual_memory().total / 2**30
     return f"{hardware}, {memory:.0f} GiB of memory; Python {sys.version.split()[0]}, {versions}"
@@ -369,7 +369,7 @@ def main() -> None:
     if options.sixty:
         print(json.dumps(sixty_runs(options.sixty)))
         return
-    text = PAGE_HEAD.format(date=datetime.date.today().isoformat(), machine=machine())
+    text = PAGE_HEAD.format(date=datetime.date.today().isoformat(), machine=machine(*LIBRARIES))
     for title, (measure, explanation) in SECTIONS.items():
         if options.only in (None, title):
             table = markdown(measure())
