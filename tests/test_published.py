@@ -31,21 +31,22 @@ def test_the_frozen_recipes_are_those_that_were_trained(group, recipes, fewest):
 
 def test_crack_99_is_what_the_ideas_led_to():
     ideas = published.read("ideas")
-    chosen = ideas[ideas.chosen]
-    assert Recipe(**chosen.recipe.iloc[-1]) == CRACK_99
+    assert Recipe(**ideas[ideas.chosen].recipe.iloc[-1]) == CRACK_99
     assert (ideas.groupby(["direction", "name"]).seed.nunique() == len(published.SEEDS)).all()
 
 
-def test_each_idea_was_added_to_those_that_were_kept():
+def test_each_idea_was_tried_on_those_that_were_kept():
     ideas = published.read("ideas")
-    recipe = replace(ARTICLE, validation="leaking")
-    best = 0.0
-    for name, rows in ideas[ideas.direction == "more"].groupby("name", sort=False):
-        candidate = replace(recipe, **published.IDEAS.get(name, {}))
+    recipe, best = replace(ARTICLE, validation="leaking"), 0.0
+    for (direction, name), rows in ideas.groupby(["direction", "name"], sort=False):
+        change = published.IDEAS.get(name, {})
+        if direction == "less":
+            change = {field: getattr(ARTICLE, field) for field in change}
+        candidate = replace(recipe, **change)
         assert all(values == asdict(candidate) for values in rows.recipe)
-        kept = rows.chosen.all()
-        assert kept == (rows.val_accuracy.mean() > best or name in published.ALWAYS_KEPT)
-        if kept:
+        chosen = rows.chosen.all()
+        assert chosen == (rows.val_accuracy.mean() > best or name in published.ALWAYS_KEPT)
+        if chosen:
             recipe, best = candidate, rows.val_accuracy.mean()
 
 
@@ -84,12 +85,24 @@ def test_ideas_are_kept_only_if_they_help(monkeypatch, mnist):
         return pd.DataFrame({"seed": [0, 1], "val_accuracy": [total, total]})
 
     monkeypatch.setattr(published, "_last_epochs", invented)
-    up = {name: (recipe, kept) for name, recipe, kept, _ in published.one_idea_at_a_time(mnist, "")}
-    kept = [name for name, (_, stays) in up.items() if stays]
-    assert kept == [published.START, "a fair split", "width", "batch norm", "elastic distortion"]
+    start = replace(ARTICLE, validation="leaking")
+    up = {name: (recipe, kept) for name, recipe, kept, _ in published.one_idea_more(start, mnist, "")}
+    assert [name for name, (_, kept) in up.items() if kept] == [
+        "a fair split",
+        "width",
+        "batch norm",
+        "elastic distortion",
+    ]
     top = up["elastic distortion"][0]
-    down = {name: out for name, _, out, _ in published.one_idea_less(top, mnist, "")}
-    assert down == {"width": False, "batch norm": True, "elastic distortion": False}
+    down = {name: (recipe, out) for name, recipe, out, _ in published.one_idea_less(top, mnist, "")}
+    assert {name: out for name, (_, out) in down.items()} == {
+        "width": False,
+        "batch norm": True,
+        "elastic distortion": False,
+    }
+    again = {name: kept for name, _, kept, _ in published.one_idea_more(down["batch norm"][0], mnist, "")}
+    assert {"width", "a fair split", "elastic distortion"}.isdisjoint(again)
+    assert not any(again.values())
 
 
 @pytest.mark.parametrize("kind", published.CORRUPTIONS)
@@ -121,7 +134,8 @@ def test_results_are_written_and_read_back(monkeypatch, tmp_path):
     logits = {"validation": np.ones((6, 10), np.float16), "test": np.zeros((4, 10), np.float16)}
     published._write("crack", [{"name": "a", "seed": 0, "test_accuracy": 0.5} | logits])
     assert published.read("crack").to_dict("records") == [{"name": "a", "seed": 0, "test_accuracy": 0.5}]
-    assert published.read("crack").attrs["versions"]["keras"] == json.loads(
-        (tmp_path / "crack.json").read_text(encoding="utf-8")
-    )["versions"]["keras"]
+    assert (
+        published.read("crack").attrs["versions"]["keras"]
+        == json.loads((tmp_path / "crack.json").read_text(encoding="utf-8"))["versions"]["keras"]
+    )
     assert published.read_logits("crack")["validation"].shape == (1, 6, 10)
