@@ -39,7 +39,7 @@ bench: .venv/installed ## measure the speed, against PyTorch and JAX too, and wr
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --group bench
 	$(BIN)/python tests/benchmarks/run.py
 
-bench-lab: book ## measure the lab in the page, against Keras and libraries for browsers, and write its page (ten minutes; npm)
+bench-lab: book ## measure the lab in the page, against Keras and libraries for browsers, and write its page (a quarter of an hour; npm)
 	$(BIN)/python tests/benchmarks/lab.py
 
 grid: .venv/installed ## train the 200 settings that the page shows beside its own runs (half an hour)
