@@ -39,7 +39,7 @@ bench: .venv/installed ## measure the speed, against PyTorch and JAX too, and wr
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --group bench
 	$(BIN)/python tests/benchmarks/run.py
 
-bench-lab: book ## measure the lab in the page, against Keras and libraries for browsers, and write its page (ten minutes; npm)
+bench-lab: book ## measure the lab in the page, against Keras and libraries for browsers, and write its page (a quarter of an hour; npm)
 	$(BIN)/python tests/benchmarks/lab.py
 
 bench-99: .venv/installed ## measure the time to 99%, against Keras, PyTorch and a small CNN, and write its page (a quarter of an hour)

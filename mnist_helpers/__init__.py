@@ -4,7 +4,7 @@
 floor  module        holds
 =====  ============  =================================================================
 1      ``data``      ``load_mnist``: training, validation and test set, verified
-1      ``recipe``    ``Recipe``: every hyperparameter of a run, checked; three presets
+1      ``recipe``    ``Recipe``: every hyperparameter of a run, checked; four presets
 1      ``quiet``     TensorFlow, imported without its start-up messages
 2      ``controls``  what the sliders and menus of a panel offer, and the recipe they make
 2      ``model``     ``build_model``, ``compile_model``: the Keras model of a recipe

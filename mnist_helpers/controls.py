@@ -6,7 +6,7 @@ Floor 2 of the package.
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
-from mnist_helpers.recipe import ACTIVATIONS, HIGHEST_SEED, VALIDATIONS, Recipe, RecipeError, checked_seed
+from mnist_helpers.recipe import ACTIVATIONS, HIGHEST_SEED, SCHEDULES, VALIDATIONS, Recipe, RecipeError, checked_seed
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,8 @@ CONTROLS = (
     Control("learning_rate", "slider", "Training", "Learning rate",
             "How far each update goes.",
             (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)),
+    Control("schedule", "menu", "Training", "Schedule",
+            "Constant: all updates go as far. Cosine: ever less far, to 0 at the end.", SCHEDULES),
     Control("epochs", "slider", "Training", "Epochs",
             "How often all training images are gone through.", (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 30, 40, 60, 100)),
     Control("seed", "number", "Training", "Seed",

@@ -269,3 +269,17 @@ BEST_DENSE = Recipe(
     shear=0.15,
     elastic=1.0,
 )
+# At least 99.0% on the validation set with the lab in the page: its engine and its controls can do all of this.
+PAGE_99 = Recipe(
+    hidden_layers=3,
+    units=512,
+    last_activation="relu",
+    batch_norm=True,
+    batch_size=200,
+    epochs=16,
+    learning_rate=2e-3,
+    schedule="cosine",
+    rotation=10.0,
+    zoom=0.1,
+    shift=1.5,
+)

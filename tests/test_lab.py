@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import SECONDS, Firefox, Visit
+from browsing import SECONDS, Firefox, Visit, changed_settings, lab_query
 from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import expect
@@ -21,7 +21,7 @@ from mnist_helpers.controls import CONTROLS, recipe_of, settings_of
 from mnist_helpers.drawing import picture_of
 from mnist_helpers.model import parameter_count
 from mnist_helpers.program import keras_program
-from mnist_helpers.recipe import ARTICLE
+from mnist_helpers.recipe import ARTICLE, PAGE_99
 from mnist_helpers.training import learning_rates
 
 COSINE = replace(ARTICLE, schedule="cosine")
@@ -187,6 +187,19 @@ def test_an_address_opens_with_its_setting(panel, visit):
     nonsense = Panel(visit.open(panel.page.url.split("?")[0] + "?units=many&seed=%F0%9F%8E%B2&epochs=3"))
     expect(nonsense.node.get_by_label("Units a layer")).to_have_attribute("aria-valuetext", "100")
     expect(nonsense.node.get_by_label("Epochs", exact=True)).to_have_attribute("aria-valuetext", "3")
+
+
+def test_the_link_to_99_opens_with_that_setting(panel):
+    panel.page.get_by_role("link", name="open this page with a setting that gets there").click()
+    opened = Panel(panel.page)
+    assert opened.page.url.endswith("/train_here.html?" + lab_query(changed_settings(PAGE_99)))
+    job = "document.querySelector('mnist-lab').session.job"
+    assert opened.page.evaluate(job) == [asdict(replace(PAGE_99, training_images=10_000)), 0]
+    expect(opened.node.get_by_label("Schedule")).to_have_value("cosine")
+    opened.node.get_by_role("button", name=re.compile("Load all 60,000 images")).click()
+    expect(opened.message).to_contain_text("All 60,000 images are here", timeout=30 * SECONDS)
+    assert opened.page.evaluate(job) == [asdict(PAGE_99), 0]
+    expect(opened.button("Train")).to_be_enabled()
 
 
 def test_forty_drawings_are_read_right_after_training(panel):
@@ -467,7 +480,7 @@ def test_the_program_of_the_page_is_that_of_the_notebook(modules):
     @given(chosen(), st.sampled_from([ARTICLE, COSINE, replace(COSINE, warmup_epochs=1, epochs=2)]))
     def check(settings, base):
         if base.warmup_epochs:
-            settings["epochs"] = max(2, settings["epochs"])
+            settings |= {"epochs": max(2, settings["epochs"]), "schedule": "cosine"}
         recipe, seed = recipe_of(settings, base)
         arguments = [asdict(recipe), seed, asdict(ARTICLE)]
         ours = modules.evaluate(

@@ -133,7 +133,7 @@ function problemOf(recipe, seed, most) {
     );
   }
   const beyond = BEYOND_THE_ENGINE.find((name) => recipe[name]);
-  if (beyond) return at(beyond, `${beyond} is ${recipe[beyond]}; expected 0, because only Keras, in the notebook, has it, and not this page.`);
+  if (beyond) return at(beyond, `${beyond} is ${recipe[beyond]}; expected 0, because only Keras, in the notebook, has it.`);
   return null;
 }
 
@@ -175,13 +175,12 @@ export class Session {
   #number = 0;
   #pace = 1;
 
-  // `collections` are those that can be loaded, the small one first; `opening` what the address asks for.
-  constructor(setup, base, seed, opening = {}) {
+  constructor(setup, base, seed) {
     this.setup = setup;
     this.base = base;
-    this.images = setup.collections[0];
+    this.images = setup.collections[0]; // of those that can be loaded, the small one
     this.origin = settingsOf({ ...base, training_images: Math.min(base.training_images, this.most) }, seed, setup);
-    this.settings = { ...this.origin, ...opening };
+    this.settings = { ...this.origin };
   }
 
   get most() {
@@ -340,8 +339,7 @@ export class Session {
     const trial = this.#numbered(number);
     if (!trial?.weights || trial.test !== null) return;
     try {
-      const { accuracy } = await this.ask("split", trial, { split: "test" });
-      trial.test = accuracy;
+      trial.test = (await this.ask("split", trial, { split: "test" })).accuracy;
     } catch (error) {
       this.message = error.message;
     }

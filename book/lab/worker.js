@@ -24,7 +24,7 @@ function collection(address) {
 
 async function load(address) {
   const response = await fetch(address).catch(() => null);
-  if (!response || !response.ok) throw new Error("The images could not be loaded. Check the connection and try again.");
+  if (!response?.ok) throw new Error("The images could not be loaded. Check the connection and try again.");
   const total = Number(response.headers.get("content-length")) || 0;
   const pieces = [];
   let received = 0;
@@ -61,7 +61,6 @@ function parse(bytes) {
   if (place !== bytes.length) throw new Error("another length");
   return result;
 }
-
 
 // ---------------------------------------------------------------- the engine
 
@@ -236,7 +235,7 @@ async function train({ id, recipe, seed, address }) {
     const data = await collection(address);
     if (run.stopped) return;
     // Batch norm needs a batch as a whole.
-    const rows = recipe.batch_norm ? Math.min(recipe.batch_size, recipe.training_images) : Math.min(recipe.batch_size, ROWS);
+    const rows = Math.min(recipe.batch_size, recipe.batch_norm ? recipe.training_images : ROWS);
     run.network = await Network.create(recipe, seed, Math.max(Math.ceil(rows / 4) * 4, 100));
     await epochs(id, run, recipe, data);
     const weights = run.network.weights;
@@ -344,33 +343,29 @@ async function networkOf({ id, recipe, weights }) {
 }
 
 const answers = {
-  probabilities: async (network, { pixels }) => network.probabilities(pixels),
-  pictures: async (network, { first, number }) => network.pictures(first, number),
-  async dead(network, { address }) {
-    return deadShare(network, (await collection(address)).validation);
+  async load({ address }) {
+    await collection(address);
   },
-  async split(network, { address, split }) {
-    const data = await collection(address);
-    return evaluate(network, [data[split]], everyPlace(data[split]));
+  // The images of a split at some places, or those closest to a drawing.
+  async images({ address, split, places, like, number }) {
+    const { images, labels } = (await collection(address))[split];
+    const wanted = places ?? closest(images, labels.length, like, number);
+    const found = wanted.map((place) => ({ place, pixels: images.slice(place * PIXELS, (place + 1) * PIXELS), label: labels[place] }));
+    return { found, labels };
+  },
+  probabilities: async (message) => (await networkOf(message)).probabilities(message.pixels),
+  pictures: async (message) => (await networkOf(message)).pictures(message.first, message.number),
+  dead: async (message) => deadShare(await networkOf(message), (await collection(message.address)).validation),
+  async split(message) {
+    const data = (await collection(message.address))[message.split];
+    return evaluate(await networkOf(message), [data], everyPlace(data));
   },
 };
 
 async function answer(message) {
+  const { question } = message;
   try {
-    const network = await networkOf(message);
-    postMessage({ question: message.question, answer: await answers[message.do](network, message) });
-  } catch (error) {
-    postMessage({ question: message.question, why: error.message });
-  }
-}
-
-// The images of a split at some places, or those closest to a drawing.
-async function images({ question, address, split, places, like, number }) {
-  try {
-    const { images, labels } = (await collection(address))[split];
-    const wanted = places ?? closest(images, labels.length, like, number);
-    const found = wanted.map((place) => ({ place, pixels: images.slice(place * PIXELS, (place + 1) * PIXELS), label: labels[place] }));
-    postMessage({ question, answer: { found, labels } });
+    postMessage({ question, answer: await answers[message.do](message) });
   } catch (error) {
     postMessage({ question, why: error.message });
   }
@@ -388,12 +383,6 @@ function closest(images, number, like, wanted) {
 
 const orders = {
   train,
-  images,
-  load: ({ question, address }) =>
-    collection(address).then(
-      (data) => postMessage({ question, answer: Object.fromEntries(Object.entries(data).map(([name, { number }]) => [name, number])) }),
-      (error) => postMessage({ question, why: error.message }),
-    ),
   stop({ id }) {
     if (running.has(id)) running.get(id).stopped = true;
   },
