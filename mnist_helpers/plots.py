@@ -260,6 +260,7 @@ def spread(groups: Mapping[str, Sequence[float]], xlabel: str, percent: bool = T
     axis.set_yticks(range(len(groups)), groups)
     axis.set_ylim(len(groups) - 0.4, -0.6)
     axis.set_xlabel(xlabel)
+    axis.locator_params(axis="x", nbins=6)
     axis.grid(axis="x")
     if percent:
         axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
@@ -353,7 +354,7 @@ def reliability(groups: Mapping[str, tuple[np.ndarray, np.ndarray]], bins: int =
     axis.plot([lowest, 1], [lowest, 1], ":", color=GREY, label="as sure as right", linewidth=1.4)
     axis.set(xlabel="doubt: 1 − probability of the answer", ylabel="share of wrong answers", xscale="log", yscale="log")
     for each in (axis.xaxis, axis.yaxis):
-        each.set_major_formatter(PercentFormatter(1, decimals=None))
+        each.set_major_formatter(lambda share, _: f"{100 * share:g}%")
     axis.grid()
     figure.legend(loc="outside upper left", ncols=3, columnspacing=1.4)
     return figure

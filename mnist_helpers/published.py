@@ -208,7 +208,8 @@ def train_convolutional(distorted: bool, data: Mnist, seed: int, epochs: int = 8
         )
     batches = batches.map(lambda flat, label: (tf.reshape(flat, (-1, 28, 28, 1)), label)).prefetch(2)
     validation = data.validation.flat.reshape(-1, 28, 28, 1), data.validation.labels
-    history = model.fit(batches, epochs=epochs, validation_data=validation, validation_batch_size=1000, verbose=0)
+    options = {"validation_data": validation, "validation_batch_size": 1000, "shuffle": False, "verbose": 0}
+    history = model.fit(batches, epochs=epochs, **options)
     return model, history.history
 
 
