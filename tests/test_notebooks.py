@@ -107,7 +107,7 @@ OPENERS = {
     "book/_ext/cracking.py": 1,
 }
 # What says something about the test set: the images, or what published runs have made of them.
-OF_THE_TEST_SET = re.compile(r"open_test_set|test_accuracy|curves\(|\btest\.|\[\"test\"\]")
+OF_THE_TEST_SET = re.compile(r"open_test_set|\.test_accuracy|\bcurves\(|\btest\.|\[\"test\"\]")
 
 
 def test_the_test_set_is_opened_in_marked_places_only():
