@@ -321,9 +321,11 @@ def trade_offs(prices: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence
             middle = np.median(price), np.mean(share)
             axis.errorbar(*middle, yerr=deviation, fmt=marker, color=colour, markersize=7, capsize=4, label=label)
         axis.set(xlabel=xlabel, xscale="log")
+        axis.xaxis.set_major_formatter("{x:,.0f}")
+        axis.xaxis.set_minor_formatter("")
         axis.grid()
     axes[0, 0].set_ylabel(ylabel)
-    axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+    axes[0, 0].yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
     figure.legend(loc="outside upper left", ncols=2, columnspacing=1.4)
     return figure
 

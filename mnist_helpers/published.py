@@ -324,8 +324,8 @@ def read(group: str) -> pd.DataFrame:
         Each with ``name``, ``seed``, ``recipe`` (the hyperparameters, or None), ``val_accuracy`` and ``seconds``. Where
         the test set was opened, also ``test_accuracy``, ``parameters``, ``corrupted`` (for each of ``CORRUPTIONS`` five
         test accuracies) and ``val_accuracy_copies`` (by the mean probability over ``COPIES`` slightly distorted copies
-        of each image). ``seconds`` is the time of the whole run, that of ``BEST_DENSE`` worked out from a few epochs with
-        the machine to themselves. ``attrs`` holds the versions and the machine.
+        of each image). ``seconds`` is the time of the whole run, that of ``BEST_DENSE`` worked out from a few epochs
+        with the machine to themselves. ``attrs`` holds the versions and the machine.
 
     Raises
     ------
