@@ -55,7 +55,7 @@ ideas: .venv/installed ## train chapter 7's ideas, one more and one less at a ti
 crack: .venv/installed ## train CRACK_99 from ten seeds and open the test set once for each (five minutes)
 	$(BIN)/python -m mnist_helpers.published crack
 
-best: .venv/installed ## train BEST_DENSE from three seeds (an hour; interrupted, it goes on where it was)
+best: .venv/installed ## train BEST_DENSE from three seeds (three quarters of an hour; interrupted, it goes on where it was)
 	cd notebooks && ../$(BIN)/python -m mnist_helpers.published best
 
 convolution: .venv/installed ## train chapter 8's convolutional networks from three seeds (a quarter of an hour)
