@@ -52,7 +52,7 @@ grid: .venv/installed ## train the 200 settings that the page shows beside its o
 ideas: .venv/installed ## train chapter 7's ideas, one more and one less at a time (half an hour; in notebooks/runs)
 	cd notebooks && ../$(BIN)/python -m mnist_helpers.published ideas
 
-crack: .venv/installed ## train CRACK_99 from ten seeds and open the test set once for each (five minutes)
+crack: .venv/installed ## train CRACK_99 from ten seeds and open the test set once for each (six minutes)
 	$(BIN)/python -m mnist_helpers.published crack
 
 best: .venv/installed ## train BEST_DENSE from three seeds (three quarters of an hour; interrupted, it goes on where it was)
