@@ -325,7 +325,7 @@ def trade_offs(prices: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence
         axis.xaxis.set_minor_formatter("")
         axis.grid()
     axes[0, 0].set_ylabel(ylabel)
-    axes[0, 0].yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
+    axes[0, 0].yaxis.set_major_formatter(_in_per_cent)
     figure.legend(loc="outside upper left", ncols=2, columnspacing=1.4)
     return figure
 
@@ -356,7 +356,7 @@ def reliability(groups: Mapping[str, tuple[np.ndarray, np.ndarray]], bins: int =
     axis.plot([lowest, 1], [lowest, 1], ":", color=GREY, label="as sure as right", linewidth=1.4)
     axis.set(xlabel="doubt: 1 − probability of the answer", ylabel="share of wrong answers", xscale="log", yscale="log")
     for each in (axis.xaxis, axis.yaxis):
-        each.set_major_formatter(lambda share, _: f"{100 * share:g}%")
+        each.set_major_formatter(_in_per_cent)
     axis.grid()
     figure.legend(loc="outside upper left", ncols=3, columnspacing=1.4)
     return figure
@@ -428,6 +428,10 @@ def exceeds(first: Sequence[float], second: Sequence[float]) -> bool:
 def verdict(*parts: bool) -> str:
     """Judge a claim by its parts: ``"holds"``, ``"holds in part"`` or ``"does not hold"``."""
     return "holds" if all(parts) else "holds in part" if any(parts) else "does not hold"
+
+
+def _in_per_cent(share, _) -> str:
+    return f"{100 * share:g}%"
 
 
 def _band(axis, x, values, colour, marker, label, dashes="-", log=False):

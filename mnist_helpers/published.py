@@ -58,45 +58,35 @@ IDEAS = {
 ALWAYS_KEPT = ("a fair split",)
 
 
-def one_idea_more(recipe: Recipe, data: Mnist, store: str) -> Iterator[tuple[str, Recipe, bool, pd.DataFrame]]:
-    """Add each idea that a recipe has not to it and to those kept so far; keep it if it raises the mean accuracy.
+def one_idea_at_a_time(
+    recipe: Recipe, out: bool, data: Mnist, store: str
+) -> Iterator[tuple[str, Recipe, bool, pd.DataFrame]]:
+    """Try each idea in turn on what has been chosen so far; choose it if the mean validation accuracy rises.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Where to begin.
+    out : bool
+        Whether each idea that the recipe has is taken out; otherwise each that it has not is added.
 
     Yields
     ------
     tuple
-        Name, recipe with the idea, whether it is kept, and the runs' last epochs, one row a seed.
+        Name, recipe with that change, whether it is chosen, and the runs' last epochs, one row a seed.
     """
     outcome = _last_epochs(recipe, data, store)
     for name, change in IDEAS.items():
-        candidate = replace(recipe, **change)
-        if candidate == recipe or (name == "shifts" and recipe.rotation):  # which are a part of affine distortion
+        always = name in ALWAYS_KEPT
+        candidate = replace(recipe, **({field: getattr(ARTICLE, field) for field in change} if out else change))
+        part_of_affine = name == "shifts" and recipe.rotation
+        if candidate == recipe or part_of_affine or (out and always):
             continue
-        candidates_outcome = _last_epochs(candidate, data, store)
-        better = bool(candidates_outcome.val_accuracy.mean() > outcome.val_accuracy.mean())
-        kept = better or name in ALWAYS_KEPT
-        yield name, candidate, kept, candidates_outcome
-        if kept:
-            recipe, outcome = candidate, candidates_outcome
-
-
-def one_idea_less(recipe: Recipe, data: Mnist, store: str) -> Iterator[tuple[str, Recipe, bool, pd.DataFrame]]:
-    """Take each idea that a recipe has out again, and leave it out if that raises the mean validation accuracy.
-
-    Yields
-    ------
-    tuple
-        Name, recipe without the idea, whether it stays out, and the runs' last epochs, one row a seed.
-    """
-    outcome = _last_epochs(recipe, data, store)
-    for name, change in IDEAS.items():
-        without = replace(recipe, **{field: getattr(ARTICLE, field) for field in change})
-        if name in ALWAYS_KEPT or without == recipe or (name == "shifts" and recipe.rotation):
-            continue
-        outcome_without = _last_epochs(without, data, store)
-        better = bool(outcome_without.val_accuracy.mean() > outcome.val_accuracy.mean())
-        yield name, without, better, outcome_without
-        if better:
-            recipe, outcome = without, outcome_without
+        tried = _last_epochs(candidate, data, store)
+        chosen = always or bool(tried.val_accuracy.mean() > outcome.val_accuracy.mean())
+        yield name, candidate, chosen, tried
+        if chosen:
+            recipe, outcome = candidate, tried
 
 
 def _last_epochs(recipe: Recipe, data: Mnist, store: str) -> pd.DataFrame:
@@ -122,8 +112,8 @@ def train_ideas(data: Mnist, store: str = "runs") -> None:
 
     recipe = replace(ARTICLE, validation="leaking")
     note("start", [(START, recipe, True, _last_epochs(recipe, data, store))], recipe)
-    for direction, step in {"more": one_idea_more, "less": one_idea_less, "again": one_idea_more}.items():
-        recipe = note(direction, step(recipe, data, store), recipe)
+    for direction in ("more", "less", "again"):
+        recipe = note(direction, one_idea_at_a_time(recipe, direction == "less", data, store), recipe)
     _write("ideas", records)
 
 
@@ -182,16 +172,9 @@ def convolutional_network() -> keras.Sequential:
     return keras.Sequential([*stack, layers.Flatten(), layers.Dropout(0.3), layers.Dense(10)])
 
 
-def train_convolutional(distorted: bool, data: Mnist, seed: int, epochs: int = 8) -> tuple[keras.Sequential, dict]:
-    """Train the small convolutional network with Keras's ``fit``, on the images as they are or distorted.
-
-    Returns
-    -------
-    keras.Sequential
-        The trained model.
-    dict
-        Keras's history.
-    """
+def train_convolutional(distorted: bool, data: Mnist, seed: int) -> keras.Sequential:
+    """Train the small convolutional network with Keras's ``fit``, on the images as they are or distorted."""
+    epochs = 8
     keras.utils.set_random_seed(seed)
     model = convolutional_network()
     steps = -(-len(data.train) // 100)
@@ -209,8 +192,8 @@ def train_convolutional(distorted: bool, data: Mnist, seed: int, epochs: int = 8
     batches = batches.map(lambda flat, label: (tf.reshape(flat, (-1, 28, 28, 1)), label)).prefetch(2)
     validation = data.validation.flat.reshape(-1, 28, 28, 1), data.validation.labels
     options = {"validation_data": validation, "validation_batch_size": 1000, "shuffle": False, "verbose": 0}
-    history = model.fit(batches, epochs=epochs, **options)
-    return model, history.history
+    model.fit(batches, epochs=epochs, **options)
+    return model
 
 
 def _judged(name: str, seed: int, recipe: Recipe | None, model: keras.Model, seconds: float, data: Mnist) -> dict:
@@ -288,7 +271,7 @@ def train_convolution(data: Mnist) -> None:
     for seed in tqdm(range(3), unit="seed", leave=False):
         for name, distorted in {"CNN": False, "CNN, distorted images": True}.items():
             started = time.perf_counter()
-            model, _ = train_convolutional(distorted, data, seed)
+            model = train_convolutional(distorted, data, seed)
             results.append(_judged(name, seed, None, model, time.perf_counter() - started, data))
     _write("convolution", results)
     _print_accuracies(results)

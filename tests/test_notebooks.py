@@ -119,5 +119,5 @@ def test_the_test_set_is_opened_in_marked_places_only():
     for path in NOTEBOOKS:
         for cell in cells(path, "code"):
             opened = bool(OF_THE_TEST_SET.search(cell.source))
-            assert opened <= ("test-set" in cell.metadata.get("tags", ())), f"{path.name}: {cell.source}"
+            assert opened == ("test-set" in cell.metadata.get("tags", ())), f"{path.name}: {cell.source}"
             assert not re.search(r"\b_test\b|x_test", cell.source), f"{path.name}: {cell.source}"

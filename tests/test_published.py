@@ -11,10 +11,6 @@ from mnist_helpers.recipe import ARTICLE, BEST_DENSE, CRACK_99, Recipe
 from mnist_helpers.training import train
 
 
-def standard_error(values):
-    return values.std(ddof=1) / len(values) ** 0.5
-
-
 @pytest.mark.parametrize(
     ("group", "recipes", "fewest"),
     [("crack", {"CRACK_99": CRACK_99}, 10), ("best", {"BEST_DENSE": BEST_DENSE}, 3)],
@@ -86,7 +82,7 @@ def test_ideas_are_kept_only_if_they_help(monkeypatch, mnist):
 
     monkeypatch.setattr(published, "_last_epochs", invented)
     start = replace(ARTICLE, validation="leaking")
-    up = {name: (recipe, kept) for name, recipe, kept, _ in published.one_idea_more(start, mnist, "")}
+    up = {name: (recipe, kept) for name, recipe, kept, _ in published.one_idea_at_a_time(start, False, mnist, "")}
     assert [name for name, (_, kept) in up.items() if kept] == [
         "a fair split",
         "width",
@@ -94,13 +90,14 @@ def test_ideas_are_kept_only_if_they_help(monkeypatch, mnist):
         "elastic distortion",
     ]
     top = up["elastic distortion"][0]
-    down = {name: (recipe, out) for name, recipe, out, _ in published.one_idea_less(top, mnist, "")}
+    down = {name: (recipe, out) for name, recipe, out, _ in published.one_idea_at_a_time(top, True, mnist, "")}
     assert {name: out for name, (_, out) in down.items()} == {
         "width": False,
         "batch norm": True,
         "elastic distortion": False,
     }
-    again = {name: kept for name, _, kept, _ in published.one_idea_more(down["batch norm"][0], mnist, "")}
+    bottom = down["batch norm"][0]
+    again = {name: kept for name, _, kept, _ in published.one_idea_at_a_time(bottom, False, mnist, "")}
     assert {"width", "a fair split", "elastic distortion"}.isdisjoint(again)
     assert not any(again.values())
 
