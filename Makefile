@@ -3,22 +3,28 @@
 PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
+PARALLEL := --numprocesses 2 --no-loadscope-reorder
 SITE := book/_build/html/index.html
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab test bench bench-lab bench-99 grid ideas crack best convolution format requirements mark engine clean
+.PHONY: help book serve lab test check style bench bench-lab bench-99 grid ideas crack best convolution format requirements mark engine clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
 
+# pip brings uv, and uv the rest, as wheels alone: nothing is compiled but to bytecode, as pip does it too.
 .venv/installed: requirements.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here. Install Python 3.11, 3.12 or 3.13, or name the one you have: make PYTHON=python3.12 book"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else f"This book needs Python 3.11, 3.12 or 3.13, and {sys.executable} is {sys.version.split()[0]}. Name another one: make PYTHON=python3.12 book")'
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(PYTHON) -m venv .venv || { echo "No virtual environment could be made in .venv. On Debian and Ubuntu: apt-get install python3-venv. Otherwise see whether this folder can be written to."; exit 1; }
+	@echo "Installing 2.6 GB into .venv: half a minute where the network is fast."
+	@{ $(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.txt)" \
+		&& $(BIN)/uv pip install --quiet --python $(BIN)/python --only-binary :all: --compile-bytecode -r requirements.txt; } \
+		|| { echo "The installation stopped, for the reason above. It needs PyPI (or a mirror, named in UV_DEFAULT_INDEX and PIP_INDEX_URL) and 3 GB of disk. Run make again when that is mended; what was fetched is kept. Or use pip alone: see the README."; exit 1; }
 	@touch $@
 
 book: .venv/installed ## run every notebook and build the site (minutes the first time, seconds after that)
-	@echo "Building the book. Chapters that changed are run, about a minute each."
+	@echo "Building the book. Chapters that changed are run, two at a time."
 	$(BIN)/jupyter-book build book -W --keep-going
 	@echo "The book is built: $(CURDIR)/$(SITE)"
 	@echo "Read it with 'make serve'; opened as a file, its live panels stay pictures."
@@ -30,10 +36,15 @@ serve: book ## serve the built site on localhost
 lab: .venv/installed ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=notebooks
 
-test: .venv/installed ## check everything: style, helpers, every notebook, and the site in a browser
+test: style ## check everything: style, helpers, every notebook, and the site in a browser
+	$(BIN)/python -m pytest $(PARALLEL)
+
+check: style ## check style and helpers alone, without notebooks and browsers, for the rhythm of daily work
+	$(BIN)/python -m pytest $(PARALLEL) -m "not browser and not slow" tests
+
+style: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
 
 bench: .venv/installed ## measure the speed, against PyTorch and JAX too, and write the page of results (25 minutes)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --group bench

@@ -4,11 +4,13 @@
 floor  module        holds
 =====  ============  =================================================================
 1      ``data``      ``load_mnist``: training, validation and test set, verified
-1      ``recipe``    ``Recipe``: every hyperparameter of a run, checked; four presets
+1      ``recipe``    ``Recipe``: every hyperparameter of a run, checked; its shape; four presets
+1      ``glue``      hands a value from a chapter's cell to its text
 1      ``quiet``     TensorFlow, imported without its start-up messages
 2      ``controls``  what the sliders and menus of a panel offer, and the recipe they make
 2      ``model``     ``build_model``, ``compile_model``: the Keras model of a recipe
 2      ``augment``   ``distort``: random rotations, shifts and bends of the images
+2      ``run``       ``Run``: one training run and what it gave
 2      ``drawing``   ``picture_of``: a drawn digit as a picture such as MNIST holds
 3      ``training``  ``train``: a recipe, the data and a seed in, a ``Run`` out
 4      ``sweep``     ``sweep``: many recipes and seeds in parallel, kept in a store

@@ -5,10 +5,7 @@ import random
 import mnist_helpers.quiet  # noqa: F401  (before keras, which imports TensorFlow)
 import keras
 
-from mnist_helpers.recipe import Recipe
-
-PIXELS = 784
-CLASSES = 10
+from mnist_helpers.recipe import CLASSES, PIXELS, Recipe
 
 
 def build_model(recipe: Recipe, seed: int | None = None) -> keras.Sequential:
@@ -47,15 +44,6 @@ def build_model(recipe: Recipe, seed: int | None = None) -> keras.Sequential:
             stack.append(keras.layers.Dropout(recipe.dropout, seed=a_seed()))
     stack.append(dense(CLASSES))
     return keras.Sequential(stack)
-
-
-def parameter_count(recipe: Recipe) -> int:
-    """Count the parameters of ``build_model(recipe)`` without building it, running averages of batch norm included."""
-    inputs, count = PIXELS, 0
-    for _ in range(recipe.hidden_layers):
-        count += (inputs + 1) * recipe.units + (4 * recipe.units if recipe.batch_norm else 0)
-        inputs = recipe.units
-    return count + (inputs + 1) * CLASSES
 
 
 def compile_model(model: keras.Model, recipe: Recipe) -> keras.Model:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from mnist_helpers.training import Run  # before keras
+import mnist_helpers.quiet  # noqa: F401  (before keras)
 import anywidget
 import keras
 import numpy as np
@@ -27,8 +27,8 @@ from mnist_helpers import plots
 from mnist_helpers.controls import CONTROLS, settings_of
 from mnist_helpers.data import Mnist, Split, load_mnist
 from mnist_helpers.drawing import closest, picture_of
-from mnist_helpers.model import parameter_count
-from mnist_helpers.recipe import ARTICLE, Recipe, RecipeError
+from mnist_helpers.recipe import ARTICLE, Recipe, RecipeError, parameter_count
+from mnist_helpers.run import Run
 from mnist_helpers.session import Session, Trial, title
 
 VIEWS = Path(__file__).with_name("views")

@@ -2,10 +2,8 @@
 
 import textwrap
 
-from mnist_helpers.recipe import Recipe, checked_seed
+from mnist_helpers.recipe import DISTORTIONS, Recipe, checked_seed, distorts
 from mnist_helpers.training import LEAKING_BUFFER, pays_to_compile
-
-DISTORTIONS = ("rotation", "zoom", "shift", "shear", "elastic")
 
 
 def keras_program(recipe: Recipe, seed: int = 0) -> str:
@@ -29,7 +27,7 @@ def keras_program(recipe: Recipe, seed: int = 0) -> str:
         Python code, to be run where this package is installed.
     """
     seed = checked_seed(seed)
-    distorted = any(getattr(recipe, name) for name in DISTORTIONS)
+    distorted = distorts(recipe)
     parts = [
         _head(recipe, seed, distorted),
         _data(recipe),

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 
 from mnist_helpers.controls import Control, chosen_controls, recipe_of, settings_of
 from mnist_helpers.data import Mnist
-from mnist_helpers.model import parameter_count
 from mnist_helpers.program import keras_program
-from mnist_helpers.recipe import Recipe, RecipeError
+from mnist_helpers.recipe import Recipe, RecipeError, distorts, parameter_count
 from mnist_helpers.sweep import load_run, save_run
-from mnist_helpers.training import Report, Run, TrainingError, pays_to_compile, prepare, train
+from mnist_helpers.run import Run
+from mnist_helpers.training import Report, TrainingError, pays_to_compile, prepare, train
 
 SECONDS_BETWEEN_TELLINGS = 0.1  # what listens, a browser in the end, takes time from the training
 MOST_POINTS = 400  # of a training curve, an even number; more cannot be told apart on a screen
@@ -460,7 +460,7 @@ def predicted_seconds(recipe: Recipe) -> float:
     """Estimate a run's wall-clock time, by what was measured on one machine; a session corrects it by its own runs."""
     per_step = 0.8e-3 if pays_to_compile(recipe) else 1.8e-3
     per_image = 6 * parameter_count(recipe) / 1.0e11
-    if recipe.rotation or recipe.zoom or recipe.shift or recipe.shear or recipe.elastic:
+    if distorts(recipe):
         per_image += 1.5e-5 + (1.5e-5 if recipe.elastic else 0)
     epoch = recipe.steps_per_epoch * per_step + recipe.training_images * per_image + 0.03
     return recipe.epochs * epoch

@@ -17,7 +17,6 @@ from dataclasses import asdict, fields, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import joblib
 import pandas as pd
@@ -27,15 +26,16 @@ from joblib.parallel import get_active_backend
 from tqdm import tqdm
 
 from mnist_helpers.data import Mnist, Split
-from mnist_helpers.recipe import Recipe, checked_seed
-
-if TYPE_CHECKING:
-    from mnist_helpers.training import Run
+from mnist_helpers.recipe import Recipe, checked_seed, parameter_count, shape_of
+from mnist_helpers.run import Run
 
 STORE_VARIABLE = "MNIST_HELPERS_RUNS"
 # What a worker process takes at the article's size is 1.0 to 1.3 GB, most of it TensorFlow.
 WORKER_MEMORY = 1.5e9
-_TRAINING_CODE = ("data", "recipe", "model", "augment", "training")
+# What a worker does between two reports to the store at most, where it is more than one run: about ten seconds on
+# one core, beside which the second that a new shape takes to compile is small.
+_TOGETHER = 1.5e11  # multiplications of weights and inputs
+_TRAINING_CODE = ("data", "recipe", "run", "model", "augment", "training")
 _LIBRARIES = ("tensorflow", "keras", "numpy")
 
 
@@ -54,8 +54,9 @@ def sweep(
 ) -> pd.DataFrame:
     """Train every recipe from every seed, unless the store has the run already, and give all results as a table.
 
-    A sweep that was interrupted, even killed, goes on where it was when it is called again: what was finished is kept.
-    Several sweeps may use one store at the same time.
+    A sweep that was interrupted, even killed, goes on where it was when it is called again: what was finished is kept,
+    but for the last ten seconds or so, in which a worker may have finished several short runs of one shape. Several
+    sweeps may use one store at the same time.
 
     Parameters
     ----------
@@ -93,6 +94,10 @@ def sweep(
     Notes
     -----
     A run whose loss diverged is not tried again; a run that failed for another reason is.
+
+    Whatever the number of workers, and wherever they are, a run gives the same to the last bit on processors of one
+    kind, because each worker has one thread. A sweep of one run, or with one worker, trains in this process, with all
+    of TensorFlow's threads, which may change last digits.
     """
     named = _named(recipes)
     seeds = _checked_seeds(seeds)
@@ -123,7 +128,7 @@ def trained_runs(
     store: str | os.PathLike | None = None,
     workers: int | None = None,
     progress: bool = True,
-) -> "dict[str, list[Run]]":
+) -> dict[str, list[Run]]:
     """Sweep, keep the models, and give for each name its runs with their models, one a seed.
 
     Parameters and errors are those of ``sweep``; a run that failed raises ``SweepError`` too.
@@ -133,9 +138,7 @@ def trained_runs(
     return {name: [load_run(recipe, seed, data, store) for seed in seeds] for name, recipe in recipes.items()}
 
 
-def load_run(
-    recipe: Recipe, seed: int, data: Mnist, store: str | os.PathLike | None = None, model: bool = True
-) -> "Run":
+def load_run(recipe: Recipe, seed: int, data: Mnist, store: str | os.PathLike | None = None, model: bool = True) -> Run:
     """Load one run of an earlier ``sweep``, with its model if that sweep kept the models.
 
     Parameters
@@ -151,7 +154,6 @@ def load_run(
         If the store does not hold this run, or not its model; the message says what to call.
     """
     from mnist_helpers.model import build_model, compile_model
-    from mnist_helpers.training import Run
 
     folder, key = _folder(store), run_key(recipe, seed, data)
     outcome = _read(folder, key, model)
@@ -170,7 +172,7 @@ def load_run(
     return replace(outcome, model=compile_model(built, recipe))
 
 
-def save_run(run: "Run", store: str | os.PathLike | None = None) -> None:
+def save_run(run: Run, store: str | os.PathLike | None = None) -> None:
     """Keep a run that ``train`` gave, with its model, where ``sweep`` and ``load_run`` find it.
 
     Parameters
@@ -240,17 +242,18 @@ def _in_parallel(jobs, data, folder, workers, models) -> Iterator[tuple[str, str
     config = joblib.parallel_config("dask", client=backend.client, scatter=arrays) if on_dask else nullcontext()
     number = -1 if on_dask else min(len(jobs), workers or _as_many_as_fit())
     tasks = (
-        joblib.delayed(_run)(key, recipe, seed, *arrays, models)
-        for key, (recipe, seed) in jobs.items()
+        joblib.delayed(_run_together)(left, *arrays, models)
+        for task in dealt(jobs, joblib.effective_n_jobs(number))
         # Asked again when its turn comes: another sweep may have done it in the meantime.
-        if _read(folder, key, models, again=True) is None
+        if (left := {key: task[key] for key in task if _read(folder, key, models, again=True) is None})
     )
     with config, warnings.catch_warnings():
         # TensorFlow never gives back all of a compiled loop, so joblib starts a worker anew after some dozen shapes.
         warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given to the executor")
         pool = joblib.Parallel(number, return_as="generator_unordered", batch_size=1)
         try:
-            yield from pool(tasks)
+            for results in pool(tasks):
+                yield from results
         except BrokenProcessPool as error:
             raise SweepError(
                 "a worker process was killed, most often because the memory was full; all finished runs are in "
@@ -258,11 +261,41 @@ def _in_parallel(jobs, data, folder, workers, models) -> Iterator[tuple[str, str
             ) from error
 
 
+def dealt(jobs: dict[str, tuple[Recipe, int]], workers: int) -> list[dict[str, tuple[Recipe, int]]]:
+    """Split jobs into tasks: runs of one shape together while there is a shape for every worker, then each by itself.
+
+    A worker compiles once for each shape it meets. The longest come first, so that the last ones fill the gaps.
+    """
+    shapes = {}
+    for key, (recipe, seed) in jobs.items():
+        shapes.setdefault(shape_of(recipe), {})[key] = recipe, seed
+    by_work = sorted(shapes.values(), key=lambda group: -sum(_work(recipe) for recipe, _ in group.values()))
+    together = len(by_work) // workers * workers if workers > 1 else 0
+    tasks = []
+    for number, group in enumerate(by_work):
+        room = 0
+        for key, (recipe, seed) in group.items():
+            room -= _work(recipe)
+            if room < 0 or number >= together:
+                tasks.append({})
+                room = _TOGETHER - _work(recipe)
+            tasks[-1][key] = recipe, seed
+    return tasks
+
+
+def _work(recipe: Recipe) -> float:
+    return recipe.epochs * recipe.training_images * parameter_count(recipe)
+
+
 def _as_many_as_fit() -> int:
     return max(1, min(joblib.cpu_count(), int(psutil.virtual_memory().available / WORKER_MEMORY)))
 
 
 _data: dict[str, Mnist] = {}
+
+
+def _run_together(jobs, *arrays_and_models):
+    return [_run(key, recipe, seed, *arrays_and_models) for key, (recipe, seed) in jobs.items()]
 
 
 def _run(key, recipe, seed, images, labels, validation_images, validation_labels, models):
@@ -307,13 +340,11 @@ def _write_atomically(path: Path, content: bytes) -> None:
             raise
 
 
-def _read(folder: Path, key: str, models: bool, again: bool = False) -> "Run | dict | None":
+def _read(folder: Path, key: str, models: bool, again: bool = False) -> Run | dict | None:
     """Give a run, or what is known of its failure, or None if there is nothing (or a failure worth another try)."""
     path = folder / f"{key}.json"
     if not path.exists():
         return None
-    from mnist_helpers.training import Run
-
     text = path.read_bytes().decode("utf-8", errors="replace")
     try:
         values = json.loads(text)

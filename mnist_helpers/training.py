@@ -7,7 +7,6 @@ class weights, several metrics; for those, and wherever Keras itself is the subj
 Floor 3 of the package.
 """
 
-import json
 import math
 import os
 import platform
@@ -15,7 +14,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -27,8 +26,19 @@ from tqdm import tqdm
 
 from mnist_helpers.augment import distort, even_noise
 from mnist_helpers.data import Mnist, Split
-from mnist_helpers.model import CLASSES, PIXELS, build_model, compile_model
-from mnist_helpers.recipe import ARTICLE, Recipe, checked_seed
+from mnist_helpers.model import build_model, compile_model
+from mnist_helpers.recipe import (
+    ARTICLE,
+    CLASSES,
+    DISTORTIONS,
+    PIXELS,
+    SIZES,
+    Recipe,
+    checked_seed,
+    distorts,
+    shape_of,
+)
+from mnist_helpers.run import HISTORY, Run
 
 
 # Shuffle buffer of the leaking split of chapter 5, in images; 10,000 is what many tutorials write.
@@ -62,85 +72,6 @@ class Report:
     loss: float
     accuracy: float
     history: dict[str, list[float]]
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """One training run and what it gave.
-
-    Attributes
-    ----------
-    recipe : Recipe
-        What was trained.
-    seed : int
-        Fixed the initial weights, the order of the images, the dropped units and the distortions.
-    history : dict of str to list of float
-        One value for each finished epoch, most of them under the names of Keras's own history: ``loss`` and
-        ``accuracy`` (means over the epoch's training batches, while the weights changed; the loss is what training
-        minimises, label smoothing included), ``val_loss`` and ``val_accuracy`` (at its end, never smoothed),
-        ``learning_rate`` (of its last step) and ``seconds`` (wall-clock time, validation included; the first run
-        of its shape also waits for compilation). Losses are mean cross-entropies in nats, accuracies shares
-        from 0 to 1.
-    digest : str
-        ``Mnist.digest`` of the data.
-    versions : dict of str to str
-        Of Python and of the libraries that computed the result.
-    hardware : str
-        The machine, in words.
-    model : keras.Sequential or None
-        The trained model, compiled, so that ``evaluate`` and ``predict`` work and ``model.save("name.keras")``
-        keeps it. None in a run that was read from JSON.
-    """
-
-    recipe: Recipe
-    seed: int
-    history: dict[str, list[float]]
-    digest: str
-    versions: dict[str, str]
-    hardware: str
-    model: keras.Sequential | None = None
-
-    @property
-    def best_epoch(self) -> int | None:
-        """The epoch, from 1, with the lowest validation loss; None before the first one is finished."""
-        losses = self.history["val_loss"]
-        return losses.index(min(losses)) + 1 if losses else None
-
-    def to_json(self) -> str:
-        """Write everything but the model as JSON; numbers are kept exactly."""
-        return json.dumps({name: getattr(self, name) for name in _IN_JSON} | {"recipe": asdict(self.recipe)}, indent=1)
-
-    @classmethod
-    def from_json(cls, text: str, model: keras.Sequential | None = None) -> "Run":
-        """Read what ``to_json`` wrote.
-
-        Raises
-        ------
-        ValueError
-            If the text is something else; the message says what is missing or wrong.
-        """
-        try:
-            values = json.loads(text)
-            fields = {name: values[name] for name in _IN_JSON}
-            run = cls(**fields | {"recipe": Recipe(**fields["recipe"])}, model=model)
-            lengths = {len(run.history[name]) for name in _HISTORY}
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"this is not the JSON of a run ({error!r}); expected what Run.to_json wrote.") from error
-        if len(lengths) != 1:
-            raise ValueError("the lists of the history differ in length; expected one value an epoch in each.")
-        return run
-
-    def __repr__(self) -> str:
-        epochs = len(self.history["val_loss"])
-        if not epochs:
-            return f"Run({self.recipe}; seed {self.seed}; no epoch finished)"
-        accuracy, seconds = self.history["val_accuracy"][-1], sum(self.history["seconds"])
-        outcome = f"{epochs} epochs in {seconds:.1f} s; validation accuracy {accuracy:.4f}"
-        return f"Run({self.recipe}; seed {self.seed}; {outcome})"
-
-
-_HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
-_IN_JSON = ("recipe", "seed", "history", "digest", "versions", "hardware")
 
 
 def train(
@@ -217,7 +148,7 @@ def _begin(recipe, data, seed):
 
 
 def _train(loop, recipe, examples, listeners, stop):
-    history = {name: [] for name in _HISTORY}
+    history = {name: [] for name in HISTORY}
     steps = recipe.steps_per_epoch
     best_loss, best_epoch, best_weights = math.inf, 0, None
     for epoch in range(1, recipe.epochs + 1):
@@ -237,7 +168,7 @@ def _train(loop, recipe, examples, listeners, stop):
         values = (loss, accuracy, float(val_loss), float(val_accuracy), float(rates[-1]), time.perf_counter() - started)
         if not math.isfinite(values[2]):
             raise _diverged("validation loss", values[2], epoch, recipe, steps, steps, rates[-1])
-        for name, value in zip(_HISTORY, values, strict=True):
+        for name, value in zip(HISTORY, values, strict=True):
             history[name].append(value)
         _tell(listeners, Report(epoch, steps, recipe.epochs, steps, loss, accuracy, history))
         if recipe.patience and values[2] < best_loss:
@@ -351,13 +282,6 @@ def _tensors(split: Split) -> tuple[tf.Tensor, tf.Tensor]:
     return _TENSORS[split]
 
 
-# XLA makes a step about a millisecond shorter and takes 0.4 s longer to start, so over ten epochs it pays from here on.
-_XLA_PAYS_FROM = 50  # steps an epoch; independent of the epochs, so that no change of those compiles anything
-# A compiled program for each shape. Options whose size is no part of a shape are passed to it as numbers; whether
-# they are in use at all is part of the shape, so that an option that is not used costs nothing.
-_SHAPE = ("hidden_layers", "units", "activation", "last_activation", "batch_norm", "batch_size")
-_DISTORTIONS = ("rotation", "zoom", "shift", "shear", "elastic")
-_SIZES = ("dropout", "weight_decay", "ema_momentum", "label_smoothing", *_DISTORTIONS)
 _REPORT_SECONDS = 0.07
 _MOST_IMAGES = ARTICLE.training_images
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7  # as Keras's Adam has them
@@ -365,16 +289,16 @@ _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7  # as Keras's Adam has them
 
 def pays_to_compile(recipe: Recipe) -> bool:
     """Tell whether ``train`` compiles this recipe's steps with XLA; its weights depend on it, in the last digits."""
-    return XLA_WORKS and recipe.steps_per_epoch >= _XLA_PAYS_FROM
+    _, _, pays = shape_of(recipe)
+    return XLA_WORKS and pays
 
 
 def _loop_for(recipe: Recipe) -> "_Loop":
-    shape = {name: getattr(recipe, name) for name in _SHAPE}
-    in_use = {name: 0.5 if getattr(recipe, name) else 0.0 for name in _SIZES}
-    partial = bool(recipe.training_images % recipe.batch_size)
-    return _loop(replace(ARTICLE, **shape, **in_use), partial, pays_to_compile(recipe))
+    shape, partial, _ = shape_of(recipe)
+    return _loop(shape, partial, pays_to_compile(recipe))
 
 
+# A compiled program for each shape; an option that is not used costs it nothing.
 @lru_cache(maxsize=16)
 def _loop(recipe: Recipe, partial: bool, compiled: bool) -> "_Loop":
     return _Loop(recipe, partial, compiled)
@@ -410,7 +334,7 @@ class _Loop:
             moment.assign(tf.zeros_like(moment))
         for variable, average in self._averages:
             average.assign(variable)
-        self._sizes = {name: tf.constant(getattr(recipe, name), tf.float32) for name in _SIZES}
+        self._sizes = {name: tf.constant(getattr(recipe, name), tf.float32) for name in SIZES}
         self._seed = tf.constant(seed)
         self._number = recipe.training_images
         self._run = recipe
@@ -473,8 +397,8 @@ class _Loop:
     def _step(self, images, labels, batch, number, rate, step, seeds, sizes):
         """Update the weights from a batch's first ``number`` images; give the sums of losses and of right answers."""
         pixels, truth = _pixels(images, batch), tf.gather(labels, batch)
-        if any(getattr(self._recipe, name) for name in _DISTORTIONS):
-            *affine, elastic = (sizes[name] for name in _DISTORTIONS)
+        if distorts(self._recipe):
+            *affine, elastic = (sizes[name] for name in DISTORTIONS)
             pixels = distort(pixels, tf.bitwise.invert(seeds), *affine, elastic if self._recipe.elastic else None)
         counts = tf.range(self._recipe.batch_size) < number if self._partial else None
         with tf.GradientTape(watch_accessed_variables=False) as tape:

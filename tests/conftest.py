@@ -1,4 +1,8 @@
-"""What tests share: the data set, the browser, the built site, and property-based tests that draw alike each time."""
+"""What tests share: the data set, the browser, the built site, and property-based tests that draw alike each time.
+
+The chapters are executed once: nbmake executes copies of them, and the site is built, from nothing else, with what
+came out. That holds for one process and for several (`--numprocesses 2`).
+"""
 
 import functools
 import http.server
@@ -8,23 +12,73 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
+import nbformat
 import pytest
-from browsing import NO_BROWSER, Visit, launched
+from browsing import NO_BROWSER, SECONDS, Visit, launched
 from hypothesis import settings
+from jupyter_cache import get_cache
+from nbmake.pytest_items import NotebookItem
+from playwright.sync_api import expect
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from mnist_helpers.data import Mnist, load_mnist
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+import execution  # noqa: E402
+
 SUB_PATH = "/courses/digits/"
+NEEDS_A_BROWSER = {"site", "address", "browser", "firefox", "visit"}
 
 settings.register_profile("the same each time", derandomize=True, deadline=None)
 settings.load_profile("the same each time")
+expect.set_options(timeout=20 * SECONDS)  # the other process may leave a browser little time
 
-# The chapters run twice, on their own and in the site; the second time they find their training runs. Starting empty.
-_runs = tempfile.TemporaryDirectory()
-os.environ["MNIST_HELPERS_RUNS"] = _runs.name
+# For all processes of one call of pytest, and empty at its start.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _shared = tempfile.TemporaryDirectory()
+    os.environ["CRACKING_TESTS"] = _shared.name
+SHARED = Path(os.environ["CRACKING_TESTS"])
+os.environ["MNIST_HELPERS_RUNS"] = str(SHARED / "runs")
+
+
+class FileByFile(LoadScopeScheduling):
+    """Keep a file's tests in one process, in order, and all that need the built site."""
+
+    def _split_scope(self, nodeid):
+        file, *_ = nodeid.split("::")
+        return "the site" if file in ("tests/test_site.py", "tests/test_lab.py") else file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return FileByFile(config, log)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Have nbmake execute copies and keep what comes out; put first what takes longest."""
+    SHARED.joinpath("executed").mkdir(exist_ok=True)
+    for item in items:
+        if isinstance(item, NotebookItem):
+            item.filename = shutil.copy(item.filename, SHARED / "executed")
+            config.option.overwrite = True
+        elif NEEDS_A_BROWSER & set(item.fixturenames):
+            item.add_marker(pytest.mark.browser)
+    items.sort(key=lambda item: (not isinstance(item, NotebookItem), not item.get_closest_marker("browser")))
+
+
+def executed(path: Path) -> nbformat.NotebookNode | None:
+    """Give a notebook as nbmake left it; None as long as it is at work."""
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except ValueError:  # half written
+        return None
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    if any(output.output_type == "error" for cell in cells for output in cell.outputs):
+        pytest.fail(f"{path.name} failed when nbmake executed it, and so there is no site to look at.")
+    return notebook if all(cell.execution_count for cell in cells) else None
 
 
 @pytest.fixture(scope="session")
@@ -41,15 +95,23 @@ def browser():
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory):
-    """The folder of a site that was built from an empty output folder, with every warning an error."""
+def site(tmp_path_factory, request):
+    """The folder of a site that was built in an empty output folder, with every warning an error."""
     out = tmp_path_factory.mktemp("site")
+    chapters = [Path(item.filename) for item in request.session.items if isinstance(item, NotebookItem)]
+    cache = get_cache(execution.execution_cache(out / "_build"))
+    for path in chapters:
+        while (notebook := executed(path)) is None:
+            time.sleep(0.5)
+        execution.keep_executed(cache, path, notebook, seconds=0)
     jupyter_book = shutil.which("jupyter-book", path=Path(sys.executable).parent)
     build = [jupyter_book, "build", str(ROOT / "book"), "--path-output", str(out)]
     finished = subprocess.run(
         [*build, "-W", "--keep-going"], capture_output=True, text=True, encoding="utf-8", errors="replace", check=False
     )
     assert finished.returncode == 0, finished.stdout[-4000:] + finished.stderr[-8000:]
+    if chapters:
+        assert finished.stdout.count("Using cached notebook") == len(chapters), finished.stdout
     return out / "_build" / "html"
 
 

@@ -695,6 +695,7 @@ def accuracy(network, images, labels):
     return right / len(images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "shape, epochs",
     [((6, 100, "relu", "leaky_relu", False), 10), ((2, 60, "tanh", "tanh", True), 4)],

@@ -19,9 +19,8 @@ from playwright.sync_api import expect
 
 from mnist_helpers.controls import CONTROLS, recipe_of, settings_of
 from mnist_helpers.drawing import picture_of
-from mnist_helpers.model import parameter_count
 from mnist_helpers.program import keras_program
-from mnist_helpers.recipe import ARTICLE, PAGE_99
+from mnist_helpers.recipe import ARTICLE, PAGE_99, parameter_count
 from mnist_helpers.training import learning_rates
 
 COSINE = replace(ARTICLE, schedule="cosine")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnist_helpers.model import build_model, compile_model, parameter_count
-from mnist_helpers.recipe import ARTICLE, Recipe
+from mnist_helpers.model import build_model, compile_model
+from mnist_helpers.recipe import ARTICLE, Recipe, parameter_count
 
 
 def kinds(model):

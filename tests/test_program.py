@@ -38,6 +38,7 @@ def run(program, capsys):
     return space["model"], space["history"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXACT)
 def test_the_program_gives_the_same_weights_bit_for_bit(mnist, capsys, name):
     program = keras_program(EXACT[name], seed=3)
@@ -49,6 +50,7 @@ def test_the_program_gives_the_same_weights_bit_for_bit(mnist, capsys, name):
     assert history["val_accuracy"][-1] == pytest.approx(ours.history["val_accuracy"][-1], abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NEAR)
 def test_elsewhere_the_result_is_near_and_the_program_says_so(mnist, capsys, name):
     program = keras_program(NEAR[name], seed=3)

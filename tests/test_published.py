@@ -59,6 +59,7 @@ def test_the_kept_logits_give_the_kept_accuracies(group, mnist):
     )
 
 
+@pytest.mark.slow
 def test_training_once_more_gives_what_was_published(mnist):
     seed = 0
     table = published.read("crack").set_index("seed")

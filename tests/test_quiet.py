@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import os
 from dataclasses import replace
@@ -15,6 +17,7 @@ os.write(2, b"still there")
 """
 
 
+@pytest.mark.slow
 def test_nothing_is_printed_and_the_descriptor_comes_back():
     finished = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
     assert finished.stdout == ""

@@ -3,8 +3,6 @@
 The browser is any Chromium, Chrome or Edge of this machine (`tests/conftest.py` looks for it).
 """
 
-import importlib.util
-import shutil
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -152,62 +150,6 @@ def test_no_progress_bar_or_log_line_is_on_a_page(site):
         assert "widget-state" not in text
         assert "WARNING:tensorflow" not in text
         assert "fontawesome.js" not in text
-
-
-@pytest.fixture
-def extension(tmp_path, monkeypatch):
-    """The book's Sphinx extension, looking at a copy of what it looks at."""
-    spec = importlib.util.spec_from_file_location("cracking", ROOT / "book" / "_ext" / "cracking.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    for folder in ("mnist_helpers", "notebooks"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "requirements.txt", tmp_path)
-    (tmp_path / "book").mkdir()
-    monkeypatch.setattr(module, "ROOT", tmp_path)
-    return module
-
-
-class Stub:
-    """What `set_cache_path` reads of an application and writes of its configuration."""
-
-    def __init__(self, outdir):
-        self.outdir = outdir
-
-
-def test_an_edit_in_a_helper_gives_the_chapters_a_new_cache(extension, tmp_path):
-    def cache_path():
-        app = Stub(tmp_path / "_build" / "html")
-        extension.set_cache_path(app, app)
-        Path(app.nb_execution_cache_path).mkdir(parents=True, exist_ok=True)
-        return app.nb_execution_cache_path
-
-    first = cache_path()
-    assert cache_path() == first
-    (tmp_path / "notebooks" / "01_data_structure.ipynb").write_text("{}")  # jupyter-cache's own concern
-    assert cache_path() == first
-    seen = {first}
-    for edited in ("mnist_helpers/plots.py", "mnist_helpers/data/README.md", "requirements.txt"):
-        with (tmp_path / edited).open("a") as file:
-            file.write("\n# edited\n")
-        seen.add(cache_path())
-    assert len(seen) == 4
-    assert [path.name for path in (tmp_path / "_build" / ".jupyter_cache").iterdir()] == [Path(cache_path()).name]
-
-
-@pytest.mark.parametrize("links_allowed", [True, False])
-def test_the_chapters_are_brought_below_the_book(extension, tmp_path, monkeypatch, links_allowed):
-    def refuse(*_, **__):
-        raise OSError("a required privilege is not held")
-
-    if not links_allowed:
-        monkeypatch.setattr(Path, "symlink_to", refuse)
-    chapter = tmp_path / "book" / "notebooks" / "01_data_structure.ipynb"
-    extension.link_notebooks(tmp_path / "book")
-    (tmp_path / "notebooks" / chapter.name).write_text("changed")
-    extension.link_notebooks(tmp_path / "book")
-    assert chapter.read_text() == "changed"
-    assert (tmp_path / "book" / "notebooks").is_symlink() == links_allowed
 
 
 def test_the_ledger_gives_fifteen_claims_a_verdict_and_a_link_to_the_measurement(visit, address):

@@ -1,11 +1,9 @@
 """What the book asks of Sphinx beyond jupyter-book: a few small things, each for the reason given with it."""
 
-import hashlib
 import json
 import os
 import re
 import shutil
-import sys
 import zlib
 from dataclasses import asdict
 from pathlib import Path
@@ -70,22 +68,6 @@ def link_notebooks(source: Path) -> None:
         link.symlink_to(os.path.relpath(ROOT / "notebooks", source), target_is_directory=True)
     except OSError:  # Windows without the right to make links
         shutil.copytree(ROOT / "notebooks", link)
-
-
-def set_cache_path(app, config) -> None:
-    """Tie the cache of executed notebooks to all that their results depend on besides their own cells."""
-    helpers = sorted((ROOT / "mnist_helpers").glob("[!_]*/*")) + sorted((ROOT / "mnist_helpers").glob("*.py"))
-    digest = hashlib.sha256(sys.version.encode())
-    for path in [*helpers, ROOT / "requirements.txt"]:
-        digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
-    caches = Path(app.outdir).parent / ".jupyter_cache"
-    current = caches / digest.hexdigest()[:16]
-    config.nb_execution_cache_path = str(current)
-    # Training runs are kept under names of their own, which change with the code; no other run is mixed in.
-    os.environ.setdefault("MNIST_HELPERS_RUNS", str(caches.parent / ".runs"))
-    for stale in caches.glob("*"):
-        if stale != current:
-            shutil.rmtree(stale)
 
 
 def mark_chapter(app, pagename, templatename, context, doctree) -> None:
@@ -197,7 +179,6 @@ def setup(app):
     link_notebooks(Path(app.srcdir))
     app.add_directive("chapter-figure", ChapterFigure)
     app.connect("doctree-resolved", give_alt_text)
-    app.connect("config-inited", set_cache_path)
     app.connect("html-page-context", mark_chapter)
     app.connect("html-page-context", add_lab)
     app.connect("build-finished", lighten)

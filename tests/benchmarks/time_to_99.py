@@ -18,7 +18,7 @@ from pathlib import Path
 from run import PROCESSES, machine, markdown
 
 from mnist_helpers.data import load_mnist
-from mnist_helpers.recipe import CRACK_99
+from mnist_helpers.recipe import CRACK_99, parameter_count
 
 PAGE = Path(__file__).parents[2] / "book" / "time_to_99.md"
 ROUNDS = 5
@@ -34,7 +34,6 @@ FALLING = CRACK_99.epochs * CRACK_99.steps_per_epoch - WARMUP
 
 
 def ours():
-    from mnist_helpers.model import parameter_count
     from mnist_helpers.training import train
 
     def learn(mnist, seed, finished):
