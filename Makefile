@@ -24,7 +24,7 @@ help: ## list the targets
 	@touch $@
 
 book: .venv/installed ## run every notebook and build the site (minutes the first time, seconds after that)
-	@echo "Building the book. Chapters that changed are run, two at a time."
+	@echo "Building the book. Chapters that changed are run, about a minute each."
 	$(BIN)/jupyter-book build book -W --keep-going
 	@echo "The book is built: $(CURDIR)/$(SITE)"
 	@echo "Read it with 'make serve'; opened as a file, its live panels stay pictures."

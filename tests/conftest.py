@@ -20,6 +20,7 @@ import pytest
 from browsing import NO_BROWSER, SECONDS, Visit, launched
 from hypothesis import settings
 from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
 from nbmake.pytest_items import NotebookItem
 from playwright.sync_api import expect
 from xdist.scheduler.loadscope import LoadScopeScheduling
@@ -103,7 +104,7 @@ def site(tmp_path_factory, request):
     for path in chapters:
         while (notebook := executed(path)) is None:
             time.sleep(0.5)
-        execution.keep_executed(cache, path, notebook, seconds=0)
+        cache.cache_notebook_bundle(CacheBundleIn(notebook, str(path)))
     jupyter_book = shutil.which("jupyter-book", path=Path(sys.executable).parent)
     build = [jupyter_book, "build", str(ROOT / "book"), "--path-output", str(out)]
     finished = subprocess.run(
