@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import joblib
 import numpy as np
@@ -135,6 +135,17 @@ def test_a_worker_has_one_tensorflow_thread(table):
 def test_the_module_leaves_tensorflow_alone():
     script = "import sys, mnist_helpers.sweep; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_store_is_read_without_tensorflow(table, store):
+    script = (
+        "import sys; from mnist_helpers.data import load_mnist; from mnist_helpers.sweep import sweep; "
+        "from mnist_helpers.recipe import Recipe; "
+        f"recipe = Recipe(**{asdict(SMALL)}); "
+        f"print(len(sweep([recipe], [0, 1], load_mnist(), {str(store)!r})), 'tensorflow' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["6", "False"]
 
 
 def test_the_name_of_a_run_depends_on_all_that_its_result_depends_on(mnist, monkeypatch):
