@@ -77,6 +77,8 @@ def executed(path: Path) -> nbformat.NotebookNode | None:
     except ValueError:  # half written
         return None
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in cells:
+        cell.metadata.pop("execution", None)  # when each was executed; in the cache it would be another notebook's
     if any(output.output_type == "error" for cell in cells for output in cell.outputs):
         pytest.fail(f"{path.name} failed when nbmake executed it, and so there is no site to look at.")
     return notebook if all(cell.execution_count for cell in cells) else None
