@@ -1,4 +1,4 @@
-"""Hand a value from a chapter's cell to its text. Floor 0 of the package.
+"""Hand a value from a chapter's cell to its text. Floor 1 of the package.
 
 myst-nb's own ``glue`` leaves the same mark in a cell's output, and imports the whole of Sphinx for it, which takes two
 seconds a chapter.

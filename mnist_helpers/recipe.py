@@ -210,6 +210,11 @@ def distorts(recipe: Recipe) -> bool:
     return any(getattr(recipe, name) for name in DISTORTIONS)
 
 
+def has_many_steps(recipe: Recipe) -> bool:
+    """Tell whether XLA pays for epochs of so many steps."""
+    return recipe.steps_per_epoch >= XLA_PAYS_FROM
+
+
 def shape_of(recipe: Recipe) -> tuple[Recipe, bool, bool]:
     """Give all that a compiled training loop depends on; recipes of one shape share a loop.
 
@@ -220,13 +225,13 @@ def shape_of(recipe: Recipe) -> tuple[Recipe, bool, bool]:
     partial : bool
         Whether the last batch of an epoch is smaller than the others.
     compiled : bool
-        Whether XLA pays for epochs of so many steps. The weights depend on it, in the last digits.
+        Whether XLA pays. The weights depend on it, in the last digits.
     """
     names = ("hidden_layers", "units", "activation", "last_activation", "batch_norm", "batch_size", "validation")
     shape = {name: getattr(recipe, name) for name in names}
     in_use = {name: 0.5 if getattr(recipe, name) else 0.0 for name in SIZES}
     partial = bool(recipe.training_images % recipe.batch_size)
-    return replace(ARTICLE, **shape, **in_use), partial, recipe.steps_per_epoch >= XLA_PAYS_FROM
+    return replace(ARTICLE, **shape, **in_use), partial, has_many_steps(recipe)
 
 
 def checked_seed(seed: object) -> int:

@@ -15,8 +15,8 @@ from mnist_helpers.controls import Control, chosen_controls, recipe_of, settings
 from mnist_helpers.data import Mnist
 from mnist_helpers.program import keras_program
 from mnist_helpers.recipe import Recipe, RecipeError, distorts, parameter_count
-from mnist_helpers.sweep import load_run, save_run
 from mnist_helpers.run import Run
+from mnist_helpers.sweep import load_run, save_run
 from mnist_helpers.training import Report, TrainingError, pays_to_compile, prepare, train
 
 SECONDS_BETWEEN_TELLINGS = 0.1  # what listens, a browser in the end, takes time from the training

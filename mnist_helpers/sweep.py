@@ -256,8 +256,9 @@ def _in_parallel(jobs, data, folder, workers, models) -> Iterator[tuple[str, str
                 yield from results
         except BrokenProcessPool as error:
             raise SweepError(
-                "a worker process was killed, most often because the memory was full; all finished runs are in "
-                f"{folder}. Make the same call again to go on, with fewer workers than {number} if it was the memory."
+                "a worker process was killed, most often because the memory was full; the runs that were finished and "
+                f"written are in {folder}. Make the same call again to go on, with fewer workers than {number} if it "
+                "was the memory."
             ) from error
 
 
@@ -267,23 +268,24 @@ def dealt(jobs: dict[str, tuple[Recipe, int]], workers: int) -> list[dict[str, t
     A worker compiles once for each shape it meets. The longest come first, so that the last ones fill the gaps.
     """
     shapes = {}
-    for key, (recipe, seed) in jobs.items():
-        shapes.setdefault(shape_of(recipe), {})[key] = recipe, seed
-    by_work = sorted(shapes.values(), key=lambda group: -sum(_work(recipe) for recipe, _ in group.values()))
+    for key, job in jobs.items():
+        shapes.setdefault(shape_of(job[0]), {})[key] = job
+    by_work = sorted(shapes.values(), key=lambda group: sum(map(_work, group.values())), reverse=True)
     together = len(by_work) // workers * workers if workers > 1 else 0
     tasks = []
     for number, group in enumerate(by_work):
         room = 0
-        for key, (recipe, seed) in group.items():
-            room -= _work(recipe)
-            if room < 0 or number >= together:
+        for key, job in group.items():
+            if number >= together or room < _work(job):
                 tasks.append({})
-                room = _TOGETHER - _work(recipe)
-            tasks[-1][key] = recipe, seed
+                room = _TOGETHER
+            tasks[-1][key] = job
+            room -= _work(job)
     return tasks
 
 
-def _work(recipe: Recipe) -> float:
+def _work(job: tuple[Recipe, int]) -> float:
+    recipe, _ = job
     return recipe.epochs * recipe.training_images * parameter_count(recipe)
 
 

@@ -36,6 +36,7 @@ from mnist_helpers.recipe import (
     Recipe,
     checked_seed,
     distorts,
+    has_many_steps,
     shape_of,
 )
 from mnist_helpers.run import HISTORY, Run
@@ -289,8 +290,7 @@ _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7  # as Keras's Adam has them
 
 def pays_to_compile(recipe: Recipe) -> bool:
     """Tell whether ``train`` compiles this recipe's steps with XLA; its weights depend on it, in the last digits."""
-    _, _, pays = shape_of(recipe)
-    return XLA_WORKS and pays
+    return XLA_WORKS and has_many_steps(recipe)
 
 
 def _loop_for(recipe: Recipe) -> "_Loop":

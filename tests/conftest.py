@@ -1,7 +1,7 @@
 """What tests share: the data set, the browser, the built site, and property-based tests that draw alike each time.
 
-The chapters are executed once: nbmake executes copies of them, and the site is built, from nothing else, with what
-came out. That holds for one process and for several (`--numprocesses 2`).
+The chapters are executed once: nbmake executes copies of them, and the site is built from what came out, in one
+process or in several (`--numprocesses 2`). Where nbmake takes no part, the build executes them.
 """
 
 import functools
@@ -28,9 +28,6 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 from mnist_helpers.data import Mnist, load_mnist
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
-import execution  # noqa: E402
-
 SUB_PATH = "/courses/digits/"
 NEEDS_A_BROWSER = {"site", "address", "browser", "firefox", "visit"}
 
@@ -100,9 +97,11 @@ def browser():
 @pytest.fixture(scope="session")
 def site(tmp_path_factory, request):
     """The folder of a site that was built in an empty output folder, with every warning an error."""
+    from cracking import execution_cache  # here, because it brings Sphinx, which takes two seconds
+
     out = tmp_path_factory.mktemp("site")
     chapters = [Path(item.filename) for item in request.session.items if isinstance(item, NotebookItem)]
-    cache = get_cache(execution.execution_cache(out / "_build"))
+    cache = get_cache(execution_cache(out / "_build"))
     for path in chapters:
         while (notebook := executed(path)) is None:
             time.sleep(0.5)

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from mnist_helpers import sweep as sweeping
-from mnist_helpers.data import Split
+from mnist_helpers.data import Split, load_mnist
 from mnist_helpers.recipe import ARTICLE, RecipeError
 from mnist_helpers.sweep import SweepError, load_run, run_key, sweep
 from mnist_helpers.training import train
@@ -65,10 +65,6 @@ def test_the_table_is_tidy(table, mnist):
 
 
 def trained_in_a_worker(recipe):
-    # From wherever joblib's process finds it, and with the one thread that a worker has.
-    from mnist_helpers.data import load_mnist
-    from mnist_helpers.training import train
-
     return train(recipe, load_mnist(), seed=1, progress=False).history
 
 

@@ -1,9 +1,11 @@
 """What the book asks of Sphinx beyond jupyter-book: a few small things, each for the reason given with it."""
 
+import hashlib
 import json
 import os
 import re
 import shutil
+import sys
 import zlib
 from dataclasses import asdict
 from pathlib import Path
@@ -68,6 +70,27 @@ def link_notebooks(source: Path) -> None:
         link.symlink_to(os.path.relpath(ROOT / "notebooks", source), target_is_directory=True)
     except OSError:  # Windows without the right to make links
         shutil.copytree(ROOT / "notebooks", link)
+
+
+def execution_cache(build: Path) -> Path:
+    """Give the folder of executed chapters, named by all that their results depend on besides their own cells."""
+    helpers = sorted((ROOT / "mnist_helpers").glob("[!_]*/*")) + sorted((ROOT / "mnist_helpers").glob("*.py"))
+    digest = hashlib.sha256(sys.version.encode())
+    for path in [*helpers, ROOT / "requirements.txt"]:
+        digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
+    return build / ".jupyter_cache" / digest.hexdigest()[:16]
+
+
+def set_cache_path(app, config) -> None:
+    """Point myst-nb to the cache, and clear away what was cached for other helpers."""
+    build = Path(app.outdir).parent
+    current = execution_cache(build)
+    config.nb_execution_cache_path = str(current)
+    # Training runs are kept under names of their own, which change with the code; no other run is mixed in.
+    os.environ.setdefault("MNIST_HELPERS_RUNS", str(build / ".runs"))
+    for stale in current.parent.glob("*"):
+        if stale != current:
+            shutil.rmtree(stale)
 
 
 def mark_chapter(app, pagename, templatename, context, doctree) -> None:
@@ -179,6 +202,7 @@ def setup(app):
     link_notebooks(Path(app.srcdir))
     app.add_directive("chapter-figure", ChapterFigure)
     app.connect("doctree-resolved", give_alt_text)
+    app.connect("config-inited", set_cache_path)
     app.connect("html-page-context", mark_chapter)
     app.connect("html-page-context", add_lab)
     app.connect("build-finished", lighten)

@@ -1,10 +1,9 @@
-"""What the book's own Sphinx extensions do before a page is written."""
+"""What the book's own Sphinx extension does before a page is written."""
 
 import shutil
 from pathlib import Path
 
 import cracking
-import execution
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -12,13 +11,12 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def copied(tmp_path, monkeypatch):
-    """The book's Sphinx extensions, looking at a copy of what they look at."""
+    """The book's Sphinx extension, looking at a copy of what it looks at."""
     for folder in ("mnist_helpers", "notebooks"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "requirements.txt", tmp_path)
     (tmp_path / "book").mkdir()
-    for module in (cracking, execution):
-        monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(cracking, "ROOT", tmp_path)
 
 
 class Stub:
@@ -31,7 +29,7 @@ class Stub:
 def test_an_edit_in_a_helper_gives_the_chapters_a_new_cache(copied, tmp_path):
     def cache_path():
         app = Stub(tmp_path / "_build" / "html")
-        execution.set_cache_path(app, app)
+        cracking.set_cache_path(app, app)
         Path(app.nb_execution_cache_path).mkdir(parents=True, exist_ok=True)
         return app.nb_execution_cache_path
 
