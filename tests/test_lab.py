@@ -418,7 +418,8 @@ def test_ten_thousand_random_events_leave_it_working(panel):
     panel.button("Reset to the article").click()
     panel.slide("Epochs", "Home")
     panel.node.get_by_label("Seed").fill("123")
-    panel.button("Train").click()
+    # The worker may still have thousands of its started and stopped runs to go through.
+    panel.button("Train").click(timeout=180 * SECONDS)
     expect(panel.message).to_contain_text("validation accuracy", timeout=60 * SECONDS)
 
 
