@@ -5,6 +5,8 @@ import textwrap
 from mnist_helpers.recipe import DISTORTIONS, Recipe, checked_seed, distorts
 from mnist_helpers.training import LEAKING_BUFFER, pays_to_compile
 
+WIDTH = 78  # of a line, as in the chapters
+
 
 def keras_program(recipe: Recipe, seed: int = 0) -> str:
     """Write the program that trains a recipe's network with Keras's own ``compile`` and ``fit``.
@@ -63,24 +65,30 @@ def _head(recipe, seed, distorted):
         *ours,
         "from mnist_helpers.data import load_mnist",
     ]
-    setting = textwrap.wrap(f"{recipe}; seed {seed}", 116)
-    return "\n".join([*(f"# {line}" for line in [*setting, promise]), *imports])
+    comments = [line for text in (f"{recipe}; seed {seed}", promise) for line in textwrap.wrap(text, WIDTH - 2)]
+    return "\n".join([*(f"# {line}" for line in comments), *imports])
 
 
 def _data(recipe):
-    labels = "keras.utils.to_categorical({}, 10)" if recipe.label_smoothing else "{}"
-    lines = ["mnist = load_mnist()  # with the path of other data, if it was trained on these"]
+    lines = ["mnist = load_mnist()  # with the path of other data, if trained on these"]
     if recipe.validation == "leaking":
         lines += [
-            "images = np.concatenate([mnist.train.flat, mnist.validation.flat])",
-            f"labels = {labels.format('np.concatenate([mnist.train.labels, mnist.validation.labels])')}",
+            "images = np.concatenate(",
+            "    [mnist.train.flat, mnist.validation.flat]",
+            ")",
+            "labels = np.concatenate(",
+            "    [mnist.train.labels, mnist.validation.labels]",
+            ")",
         ]
-    else:
-        few = "" if recipe.training_images == 54_000 else f"[:{recipe.training_images}]"
-        lines += [
-            f"images, labels = mnist.train.flat{few}, {labels.format('mnist.train.labels' + few)}",
-            f"validation = (mnist.validation.flat, {labels.format('mnist.validation.labels')})",
-        ]
+        if recipe.label_smoothing:
+            lines.append("labels = keras.utils.to_categorical(labels, 10)")
+        return "\n".join(lines)
+    few = "" if recipe.training_images == 54_000 else f"[:{recipe.training_images}]"
+    lines.append(f"images, labels = mnist.train.flat{few}, mnist.train.labels{few}")
+    lines.append("validation = (mnist.validation.flat, mnist.validation.labels)")
+    if recipe.label_smoothing:
+        lines.append("labels = keras.utils.to_categorical(labels, 10)")
+        lines.append("validation = (validation[0], keras.utils.to_categorical(validation[1], 10))")
     return "\n".join(lines)
 
 
@@ -93,7 +101,10 @@ class Distort(keras.layers.Layer):
         if not training:
             return images
         seed = tf.random.uniform((2,), maxval=2**31 - 1, dtype=tf.int32)
-        return distort(images, seed, {sizes})
+        return distort(
+            images, seed,
+            {sizes},
+        )
 """
 
 
@@ -129,11 +140,12 @@ def _compilation(recipe, distorted):
             if warmup
             else f"{rate}, {recipe.epochs * steps}"
         )
-        rate, schedule = "rate", f"rate = keras.optimizers.schedules.CosineDecay({arguments})\n"
+        rate, schedule = "rate", f"rate = keras.optimizers.schedules.CosineDecay(\n    {arguments}\n)\n"
     decay = f", weight_decay={recipe.weight_decay}" if recipe.weight_decay else ""
-    smoothing = f", label_smoothing={recipe.label_smoothing}" if recipe.label_smoothing else ""
-    loss = f"{'Categorical' if smoothing else 'SparseCategorical'}Crossentropy(from_logits=True{smoothing})"
-    averaging = f", use_ema=True, ema_momentum={recipe.ema_momentum}" if recipe.ema_momentum else ""
+    loss = "SparseCategoricalCrossentropy(from_logits=True)"
+    if recipe.label_smoothing:
+        loss = f"CategoricalCrossentropy(\n        from_logits=True, label_smoothing={recipe.label_smoothing}\n    )"
+    averaging = f",\n        use_ema=True, ema_momentum={recipe.ema_momentum},\n    " if recipe.ema_momentum else ""
     return f"""{schedule}model.compile(
     optimizer=keras.optimizers.Adam({rate}{decay}{averaging}),
     loss=keras.losses.{loss},
@@ -148,7 +160,8 @@ def _training(recipe, seed):
         return f"""history = model.fit(
     images, labels, batch_size={recipe.batch_size}, epochs={recipe.epochs},
     validation_data=validation, validation_batch_size=6_000, verbose=2,
-    callbacks=[keras.callbacks.SwapEMAWeights()],  # validation sees the averaged weights
+    # validation sees the averaged weights
+    callbacks=[keras.callbacks.SwapEMAWeights()],
 ).history"""
     shown = "images[order], labels[order]"
     if recipe.validation == "leaking":
@@ -164,7 +177,8 @@ def _training(recipe, seed):
         validation = "(images[held_out], labels[held_out])"
     else:
         lines = [
-            "# fit shuffles by itself; the order drawn here is the panel's, so that the numbers can be compared.",
+            "# fit shuffles by itself; the order drawn here is the panel's, so that",
+            "# the numbers can be compared.",
             f"generator = np.random.default_rng({seed})",
             f"for epoch in range({recipe.epochs}):",
             f"    order = generator.permutation({recipe.training_images})",
@@ -172,12 +186,14 @@ def _training(recipe, seed):
         validation = "validation"
     fit = f"""    history = model.fit(
         {shown}, batch_size={recipe.batch_size}, shuffle=False,
-        validation_data={validation}, validation_batch_size=6_000, verbose=2,
+        validation_data={validation},
+        validation_batch_size=6_000, verbose=2,
     ).history"""
     if not recipe.patience:
         return "\n".join([*lines, fit])
     stopping = f"""    if history["val_loss"][0] < best_loss:
-        best_loss, best_epoch, best_weights = history["val_loss"][0], epoch, model.get_weights()
+        best_loss, best_epoch = history["val_loss"][0], epoch
+        best_weights = model.get_weights()
     if epoch - best_epoch >= {recipe.patience}:
         break
 model.set_weights(best_weights)"""

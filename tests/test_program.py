@@ -63,7 +63,7 @@ def test_elsewhere_the_result_is_near_and_the_program_says_so(mnist, capsys, nam
 def test_the_program_is_in_the_house_style():
     for recipe in [*EXACT.values(), *NEAR.values()]:
         checked = subprocess.run(
-            [sys.executable, "-m", "ruff", "check", "--select", "E,F,W", "--line-length", "120", "-"],
+            [sys.executable, "-m", "ruff", "check", "--select", "E,F,W", "--line-length", "78", "-"],
             input=keras_program(recipe),
             capture_output=True,
             text=True,

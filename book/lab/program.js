@@ -33,8 +33,9 @@ export function kerasProgram(recipe, seed, article, total) {
   const leaking = recipe.validation === "leaking";
   const few = total < 54_000;
   const head = [
-    ...wrapped(`${recipeInWords(recipe, article)}; seed ${seed}`, 116),
-    "Keras draws other random numbers than the page: expect its result within the spread over seeds.",
+    ...wrapped(`${recipeInWords(recipe, article)}; seed ${seed}`, 76),
+    "Keras draws other random numbers than the page: expect its result within the",
+    "spread over seeds.",
   ].map((line) => `# ${line}`);
   const imports = [
     "import keras",
@@ -46,11 +47,13 @@ export function kerasProgram(recipe, seed, article, total) {
   ];
   const range = recipe.training_images === 54_000 ? "" : `[:${recipe.training_images}]`;
   const step = few ? "[::3]" : "";
-  const data = ["mnist = load_mnist()  # with the path of other data, if it was trained on these"];
+  const data = ["mnist = load_mnist()  # with the path of other data, if trained on these"];
   if (leaking)
     data.push(
-      `images = np.concatenate([mnist.train.flat${range}, mnist.validation.flat${step}])`,
-      `labels = np.concatenate([mnist.train.labels${range}, mnist.validation.labels${step}])`,
+      ...["images", "labels"].map((name) => {
+        const part = name === "images" ? "flat" : name;
+        return `${name} = np.concatenate(\n    [mnist.train.${part}${range}, mnist.validation.${part}${step}]\n)`;
+      }),
     );
   else
     data.push(
@@ -64,7 +67,10 @@ class Distort(keras.layers.Layer):
         if not training:
             return images
         seed = tf.random.uniform((2,), maxval=2**31 - 1, dtype=tf.int32)
-        return distort(images, seed, ${sizes})
+        return distort(
+            images, seed,
+            ${sizes},
+        )
 `;
   const parts = [[...head, ...imports].join("\n"), data.join("\n"), ...(distorted ? [distortion] : []), model(recipe, seed, distorted)];
   const decay = recipe.weight_decay ? `, weight_decay=${f("weight_decay")}` : "";
@@ -73,7 +79,7 @@ class Distort(keras.layers.Layer):
   const falling = recipe.epochs * steps - warmup;
   const cosine = warmup ? `0.0, ${falling}, warmup_target=${f("learning_rate")}, warmup_steps=${warmup}` : `${f("learning_rate")}, ${falling}`;
   const constant = recipe.schedule === "constant";
-  parts.push(`${constant ? "" : `rate = keras.optimizers.schedules.CosineDecay(${cosine})\n`}model.compile(
+  parts.push(`${constant ? "" : `rate = keras.optimizers.schedules.CosineDecay(\n    ${cosine}\n)\n`}model.compile(
     optimizer=keras.optimizers.Adam(${constant ? f("learning_rate") : "rate"}${decay}),
     loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     metrics=["accuracy"],
@@ -119,6 +125,7 @@ function training(recipe, seed, leaking, held) {
   return `${lines.join("\n")}
     history = model.fit(
         images[order], labels[order], batch_size=${recipe.batch_size}, shuffle=False,
-        validation_data=${leaking ? "(images[held_out], labels[held_out])" : "validation"}, validation_batch_size=${held}, verbose=2,
+        validation_data=${leaking ? "(images[held_out], labels[held_out])" : "validation"},
+        validation_batch_size=${held}, verbose=2,
     ).history`;
 }
