@@ -4,10 +4,11 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 PARALLEL := --numprocesses 2 --no-loadscope-reorder
-SITE := book/_build/html/index.html
+SITE := book/_build/html
+PRINTED := $(SITE)/downloads/cracking-99
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab test check style bench bench-lab bench-99 grid ideas crack best convolution format requirements mark engine clean
+.PHONY: help book pdf epub serve lab test check style bench bench-lab bench-99 grid ideas crack best convolution format requirements mark engine clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
@@ -26,15 +27,25 @@ help: ## list the targets
 book: .venv/installed ## run every notebook and build the site (minutes the first time, seconds after that)
 	@echo "Building the book. Chapters that changed are run, about a minute each."
 	$(BIN)/jupyter-book build book -W --keep-going
-	@echo "The book is built: $(CURDIR)/$(SITE)"
+	@$(MAKE) --no-print-directory $(PRINTED).pdf $(PRINTED).epub
+	@echo "The book is built: $(CURDIR)/$(SITE)/index.html"
 	@echo "Read it with 'make serve'; opened as a file, its live panels stay pictures."
+
+$(PRINTED).pdf $(PRINTED).epub: book/printed.py $(wildcard book/printed/* $(SITE)/*.html $(SITE)/notebooks/*.html)
+	$(BIN)/python book/printed.py $(subst .,,$(suffix $@)) $(SITE)
+
+pdf: book ## say where the book as a PDF is, which is built with the site
+	@echo "$(CURDIR)/$(PRINTED).pdf"
+
+epub: book ## say where the book as an EPUB is, which is built with the site
+	@echo "$(CURDIR)/$(PRINTED).epub"
 
 serve: book ## serve the built site on localhost
 	@echo "Serving the book at http://localhost:$(PORT)/ (stop with Ctrl-C)"
-	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory book/_build/html
+	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE)
 
 lab: .venv/installed ## open JupyterLab on the notebooks
-	$(BIN)/jupyter lab --notebook-dir=notebooks
+	$(BIN)/jupyter lab notebooks/01_data_structure.ipynb
 
 test: style ## check everything: style, helpers, every notebook, and the site in a browser
 	$(BIN)/python -m pytest $(PARALLEL)
@@ -75,7 +86,7 @@ convolution: .venv/installed ## train chapter 8's convolutional networks from th
 format: .venv/installed ## put code and notebooks in order before a commit
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/nbstripout notebooks/*.ipynb
+	$(BIN)/nbstripout --extra-keys cell.metadata.user_expressions notebooks/*.ipynb
 
 requirements: .venv/installed ## compile requirements.txt anew from pyproject.toml
 	echo '-e .[book,dask,test]' | $(BIN)/uv pip compile - --universal --python-version 3.11 --no-annotate --quiet \

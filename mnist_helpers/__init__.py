@@ -5,7 +5,7 @@ floor  module        holds
 =====  ============  =================================================================
 1      ``data``      ``load_mnist``: training, validation and test set, verified
 1      ``recipe``    ``Recipe``: every hyperparameter of a run, checked; its shape; four presets
-1      ``glue``      hands a value from a chapter's cell to its text
+1      ``glue``      hands values from a chapter's cells to its text and to other pages
 1      ``quiet``     TensorFlow, imported without its start-up messages
 2      ``controls``  what the sliders and menus of a panel offer, and the recipe they make
 2      ``model``     ``build_model``, ``compile_model``: the Keras model of a recipe

@@ -1,17 +1,29 @@
-"""Hand a value from a chapter's cell to its text. Floor 1 of the package.
+"""Hand values from a chapter's cells to its text, and to the other pages of the book. Floor 1 of the package.
+
+A chapter quotes a number in place, as an expression: ``{eval}`f"{accuracy:.1%}"```. JupyterLab evaluates it with the
+reader's own kernel, after the last cell has run. The build has `quote` evaluate it where it stands, and `check_quotes`
+once more at the end, so that both show the same. Other pages quote by a name, which `glue` gives a value.
 
 myst-nb's own ``glue`` leaves the same mark in a cell's output, and imports the whole of Sphinx for it, which takes two
 seconds a chapter.
 """
 
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from IPython import get_ipython
 from IPython.core.formatters import format_display_data
 from IPython.display import display as show
 
-_HIDDEN = "application/papermill.record/"
+QUOTE = re.compile(r"\{eval\}`([^`]+)`")
+HIDDEN = "application/papermill.record/"
+_quoted: dict[str, str | int] = {}
 
 
 def glue(name: str, value: object, display: bool = True) -> None:
-    """Keep what Jupyter would display of a value under a name, for the text to quote.
+    """Keep what Jupyter would display of a value under a name, for the pages of the book to quote.
 
     Parameters
     ----------
@@ -23,6 +35,71 @@ def glue(name: str, value: object, display: bool = True) -> None:
         Whether to display it here too.
     """
     bundle, metadata = format_display_data(value)
-    prefix = "" if display else _HIDDEN
+    prefix = "" if display else HIDDEN
     mark = {"scrapbook": {"name": name, "mime_prefix": prefix}}
     show({prefix + kind: content for kind, content in bundle.items()}, raw=True, metadata=metadata | mark)
+
+
+def key_of(expression: str) -> str:
+    """Give the name under which the value of an expression is glued."""
+    return "quote-" + hashlib.sha256(expression.encode()).hexdigest()[:12]
+
+
+def quote(expression: str) -> None:
+    """Evaluate an expression of the text among the notebook's names, and glue its value.
+
+    Parameters
+    ----------
+    expression : str
+        What stands between the backticks of ``{eval}`` in the text.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be evaluated, or gives anything but a string or an ``int`` (a NumPy number, for one, would be
+        shown as ``np.float64(0.5)``). The message names the chapter and the sentence.
+    """
+    value = _quoted[expression] = _evaluated(expression)
+    glue(key_of(expression), value, display=False)
+
+
+def check_quotes() -> None:
+    """Evaluate each expression that was quoted so far again.
+
+    Raises
+    ------
+    ValueError
+        If one gives another value now, as it would in JupyterLab, which evaluates the text when the last cell has run.
+        The message names the chapter and the sentence.
+    """
+    for expression, before in _quoted.items():
+        if (after := _evaluated(expression)) != before:
+            raise ValueError(
+                f"{_place(expression)} quotes {expression}, which is {before} there and {after} at the chapter's end, "
+                "when JupyterLab evaluates it. Use the name for one thing only."
+            )
+
+
+def _evaluated(expression: str) -> str | int:
+    try:
+        value = eval(expression, get_ipython().user_ns)
+    except Exception as error:
+        raise ValueError(
+            f"{_place(expression)} quotes {expression}, which cannot be evaluated: {type(error).__name__}: {error}"
+        ) from None
+    if type(value) not in (str, int):
+        raise ValueError(
+            f"{_place(expression)} quotes {expression}, which is a {type(value).__name__}. Quote a string or an int: "
+            'an f-string, such as f"{accuracy:.1%}", says how many digits are shown.'
+        )
+    return value
+
+
+def _place(expression: str) -> str:
+    """Name chapter and sentence that quote an expression; the kernel runs in the chapter's folder."""
+    for path in sorted(Path().glob("*.ipynb")):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            for sentence in re.split(r"(?<=[.:!?|])\s+|\n\n", "".join(cell["source"])):
+                if cell["cell_type"] == "markdown" and f"{{eval}}`{expression}`" in sentence:
+                    return f"{path.stem}: “{sentence}”"
+    return "The text"

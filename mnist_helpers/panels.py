@@ -544,7 +544,8 @@ def _figure_html(picture: str, text: str) -> str:
         "This is a still: where JavaScript runs, the page trains the network itself; "
         "or run this notebook on your own machine (<code>make lab</code>)."
     )
-    return f'<figure class="panel-still">{picture}<figcaption>{html.escape(text)} {how}</figcaption></figure>'
+    caption = f'{html.escape(text)} <span class="panel-how">{how}</span>'
+    return f'<figure class="panel-still">{picture}<figcaption>{caption}</figcaption></figure>'
 
 
 def _lab_html(view: str, still: str, attributes: dict[str, object] | None = None) -> str:

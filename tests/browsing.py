@@ -80,9 +80,9 @@ def notebook(*sources):
 
 
 @contextmanager
-def jupyterlab(home, cells):
-    """Run a JupyterLab on a notebook of these cells, with its own settings; give the notebook's address and the log."""
-    nbformat.write(notebook(*cells), home / "panels.ipynb")
+def jupyterlab(home, opened):
+    """Run a JupyterLab on a notebook, with its own settings; give the notebook's address and the log."""
+    nbformat.write(opened, home / "opened.ipynb")
     no_news = home / "settings" / "@jupyterlab" / "apputils-extension"
     no_news.mkdir(parents=True)
     (no_news / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
@@ -105,12 +105,12 @@ def jupyterlab(home, cells):
             time.sleep(0.1)
         about = json.loads(started[0].read_text())
         # With its kernel up: before that, JupyterLab forgets what it is asked to run, or asks which kernel to take.
-        wish = {"path": "panels.ipynb", "name": "", "type": "notebook", "kernel": {"name": "python3"}}
+        wish = {"path": "opened.ipynb", "name": "", "type": "notebook", "kernel": {"name": "python3"}}
         headers = {"Authorization": f"token {about['token']}"}
         urllib.request.urlopen(
             urllib.request.Request(f"{about['url']}api/sessions", json.dumps(wish).encode(), headers), timeout=60
         )
-        yield f"{about['url']}lab/tree/panels.ipynb?token={about['token']}", home / "log"
+        yield f"{about['url']}lab/tree/opened.ipynb?token={about['token']}", home / "log"
     finally:
         process.terminate()
         process.wait(timeout=60)

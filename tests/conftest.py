@@ -18,6 +18,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from browsing import NO_BROWSER, SECONDS, Visit, launched
+from chapters import with_quotes
 from hypothesis import settings
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
@@ -29,6 +30,7 @@ from mnist_helpers.data import Mnist, load_mnist
 
 ROOT = Path(__file__).parents[1]
 SUB_PATH = "/courses/digits/"
+OF_THE_SITE = {f"tests/test_{name}.py" for name in ("site", "lab", "chapters_in_jupyterlab")}
 NEEDS_A_BROWSER = {"site", "address", "browser", "firefox", "visit"}
 
 settings.register_profile("the same each time", derandomize=True, deadline=None)
@@ -48,7 +50,7 @@ class FileByFile(LoadScopeScheduling):
 
     def _split_scope(self, nodeid):
         file, *_ = nodeid.split("::")
-        return "the site" if file in ("tests/test_site.py", "tests/test_lab.py") else file
+        return "the site" if file in OF_THE_SITE else file
 
 
 def pytest_xdist_make_scheduler(config, log):
@@ -56,11 +58,13 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Have nbmake execute copies and keep what comes out; put first what takes longest."""
+    """Have nbmake execute copies, as the build reads them, and keep what comes out; put first what takes longest."""
     SHARED.joinpath("executed").mkdir(exist_ok=True)
     for item in items:
         if isinstance(item, NotebookItem):
-            item.filename = shutil.copy(item.filename, SHARED / "executed")
+            copy = SHARED / "executed" / Path(item.filename).name
+            nbformat.write(with_quotes(nbformat.read(item.filename, as_version=4)), copy)
+            item.filename = str(copy)
             config.option.overwrite = True
         elif NEEDS_A_BROWSER & set(item.fixturenames):
             item.add_marker(pytest.mark.browser)

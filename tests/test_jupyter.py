@@ -25,7 +25,7 @@ TRAINING, OTHER, ACCURACY, DRAWING, EXPLORING = range(1, 6)
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with jupyterlab(tmp_path_factory.mktemp("jupyter"), CELLS) as server:
+    with jupyterlab(tmp_path_factory.mktemp("jupyter"), notebook(*CELLS)) as server:
         yield server
 
 
@@ -264,7 +264,7 @@ def test_a_notebook_that_is_closed_and_opened_again_has_its_panel(lab):
     lab.page.wait_for_timeout(1_000)
     lab.page.locator(".lm-DockPanel-tabBar .lm-TabBar-tabCloseIcon").first.click()
     expect(lab.page.locator(".jp-Notebook")).to_have_count(0)
-    lab.page.locator(".jp-DirListing-item", has_text="panels.ipynb").dblclick()
+    lab.page.locator(".jp-DirListing-item", has_text="opened.ipynb").dblclick()
     expect(lab.panel).to_be_visible(timeout=60 * SECONDS)
     expect(lab.rows).to_have_count(1, timeout=60 * SECONDS)
     lab.slide("Units a layer", "Home")

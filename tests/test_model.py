@@ -73,5 +73,5 @@ def test_parameters_are_inputs_times_units_plus_biases(depth, width):
 def test_compiling_takes_learning_rate_and_weight_decay_from_the_recipe():
     recipe = replace(ARTICLE, learning_rate=0.02, weight_decay=0.3)
     optimizer = compile_model(build_model(recipe), recipe).optimizer
-    assert float(optimizer.learning_rate) == pytest.approx(0.02)
+    assert optimizer.learning_rate.numpy() == pytest.approx(0.02)
     assert optimizer.weight_decay == 0.3

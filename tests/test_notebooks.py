@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import nbformat
@@ -36,6 +37,7 @@ def test_a_notebook_is_committed_without_outputs(path):
     for cell in cells(path, "code"):
         assert cell.outputs == []
         assert cell.execution_count is None
+    assert not any("user_expressions" in cell.metadata for cell in cells(path, "markdown"))
 
 
 def test_nbstripout_has_nothing_to_strip():
@@ -54,11 +56,13 @@ def test_a_chapter_has_its_question_its_exercises_and_its_take_away(path):
     first = cells(path, "markdown")[0].source
     assert first.startswith("# ")
     assert ":::{admonition} The question of this chapter" in first
-    exercises = re.findall(r"```\{exercise\}\n:label: (\S+)", prose(path))
-    solutions = re.findall(r"\{solution-start\} (\S+)\n:class: dropdown", prose(path))
-    assert exercises == solutions
-    assert 2 <= len(exercises) <= 3
-    assert prose(path).count("{solution-end}") == len(solutions)
+    headings = re.findall(r"^#{2,} .+", prose(path), re.MULTILINE)
+    exercises = headings[headings.index("## Exercises") + 1 : headings.index("## Take-away")]
+    titles, solutions = exercises[::2], exercises[1::2]
+    assert 2 <= len(titles) <= 3
+    assert all(title.startswith("### ") for title in titles)
+    assert solutions == ["#### Solution"] * len(titles)
+    assert headings.count("#### Solution") == len(titles)
     assert "## Take-away" in cells(path, "markdown")[-1].source
 
 
@@ -92,12 +96,59 @@ def test_every_figure_has_a_caption_and_alt_text(path):
 
 
 @notebooks
-def test_every_number_that_is_glued_is_used(path):
-    """The other way round, a number that is used and was not glued, is an error of the build."""
-    glued = set(re.findall(r'glue\(\s*"([^"]+)"', "\n".join(cell.source for cell in cells(path, "code"))))
-    pages = [ROOT / "book" / page for page in ("index.md", "what_held_up.md")]
-    text = prose(path) + "".join(page.read_text(encoding="utf-8") for page in pages)
-    assert {key for key in glued if not re.search(rf"(`|::|\s){re.escape(key)}\b", text)} == set()
+def test_a_solution_begins_folded_in_jupyterlab(path):
+    for cell in cells(path, "markdown"):
+        assert (cell.source == "#### Solution") == ("jp-MarkdownHeadingCollapsed" in cell.metadata)
+
+
+@notebooks
+def test_only_expressions_and_admonitions_are_no_plain_markdown(path):
+    """What other tools leave unrendered is made plain by `book/_ext/plain_notebooks.py`, which knows only these."""
+    syntax = re.findall(r"\{([\w:-]+)\}`|^[:`~]{3,}\{([\w:-]+)\}", prose(path), re.MULTILINE)
+    assert {role or directive for role, directive in syntax} <= {"eval", "admonition"}
+
+
+SOURCES = {
+    entry["url"]: entry
+    for entry in (
+        dict(re.findall(r"(\w+) *= \{(.*)\}", block))
+        for block in (ROOT / "book" / "references.bib").read_text(encoding="utf-8").split("\n@")
+    )
+    if "url" in entry
+}
+
+
+def label(entry):
+    """Give author and year as a sentence names them."""
+    names = [re.sub(r"\W", "", name.split(",")[0]) for name in unaccented(entry["author"]).split(" and ")]
+    who = f"{names[0]} et al." if len(names) > 2 else " and ".join(names)
+    return f"{who.replace('Thejoblibdevelopers', 'joblib')}, {entry['year']}"
+
+
+def unaccented(name):
+    """Take TeX's accents and the reader's off a name."""
+    bare = re.sub(r"\\\W\{?|\\c|[{}]", "", name)
+    return unicodedata.normalize("NFKD", bare).encode("ascii", "ignore").decode()
+
+
+@notebooks
+def test_a_citation_is_author_and_year_with_a_link_to_a_source_in_the_bibliography(path):
+    for text, address in re.findall(r"\[([^]]+, \d{4})\]\(([^)]+)\)", prose(path)):
+        if text != "Deon, 2023":
+            assert unaccented(text) == label(SOURCES[address])
+
+
+def test_each_source_of_the_bibliography_is_cited():
+    text = "".join(map(prose, NOTEBOOKS))
+    assert {address for address in SOURCES if f"]({address})" not in text} == set()
+
+
+@notebooks
+def test_a_link_to_another_page_carries_its_title(path):
+    for text, target in re.findall(r"\[([^]]+)\]\(((?:\.\./book/)?\w+\.(?:ipynb|md))\)", prose(path)):
+        linked = ROOT / "notebooks" / target
+        page = prose(linked) if target.endswith(".ipynb") else linked.read_text(encoding="utf-8")
+        assert text in (re.search(r"^# (.+)", page, re.MULTILINE)[1], "Deon, 2023")
 
 
 # On a reader's click, which the panel hands on to the session; and for the page, where a reader's click opens it too.

@@ -3,11 +3,16 @@
 The browser is any Chromium, Chrome or Edge of this machine (`tests/conftest.py` looks for it).
 """
 
+import re
+import zipfile
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
+import nbformat
 import pytest
 from browsing import Visit
+from bs4 import BeautifulSoup
+from test_notebooks import NOTEBOOKS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -87,7 +92,7 @@ def test_without_javascript_a_panel_is_a_picture_and_no_dead_widget(browser, add
 
 
 @pytest.mark.parametrize("page_name", [page for page in CHAPTERS if "retrain_lab" not in page])
-def test_every_glued_number_has_arrived(visit, address, page_name):
+def test_every_number_of_the_text_has_arrived(visit, address, page_name):
     page = visit.open(address + page_name)
     pasted = page.locator("article .pasted-text").all_text_contents()
     assert len(pasted) > 2
@@ -105,6 +110,16 @@ def test_nothing_overflows_a_phone(browser, address, page_name, scheme):
     assert page.evaluate("document.scrollingElement.scrollWidth") <= 390
     assert visit.faults == []
     visit.page.context.close()
+
+
+def test_what_a_chapter_hands_to_other_pages_is_quoted_there(site):
+    """The other way round, what is quoted and was not handed over is an error of the build."""
+    pages = "".join((ROOT / "book" / page).read_text(encoding="utf-8") for page in ("index.md", "what_held_up.md"))
+    for path in (site.parent / "jupyter_execute" / "notebooks").glob("*.ipynb"):
+        for cell in nbformat.read(path, as_version=4).cells:
+            for output in cell.get("outputs", ()):
+                name = output.get("metadata", {}).get("scrapbook", {}).get("name", "quote-")
+                assert name.startswith("quote-") or f"{path.name}::{name}:" in pages
 
 
 def test_the_theme_switch_works_and_is_remembered(visit, address):
@@ -135,6 +150,31 @@ def test_a_solution_is_folded_away_until_it_is_asked_for(visit, address):
     solution.locator("button, summary, .admonition-title").first.click()
     page.wait_for_timeout(300)
     assert code.is_visible()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_download_of_a_chapter_is_its_plain_notebook_with_the_numbers_of_the_page(site, path):
+    notebook = nbformat.read(site / "_sources" / "notebooks" / path.name, as_version=4)
+    nbformat.validate(notebook)
+    assert any("%pip install" in cell.source for cell in notebook.cells)
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    assert re.findall(r"\{[\w:-]+\}`|:::|^```\{", text, re.MULTILINE) == []
+    page = BeautifulSoup((site / "notebooks" / f"{path.stem}.html").read_text(encoding="utf-8"), "html.parser")
+    for number in page.find("article").select(".pasted-text"):
+        assert number.get_text() in text
+    captions = [caption.get_text() for caption in page.select("figure figcaption .caption-number")]
+    assert [caption.strip().removeprefix("Fig. ") for caption in captions] == re.findall(
+        r"\*\*Figure ([\d.]+)\.\*\*", text
+    )
+
+
+def test_all_chapters_come_in_one_file_with_the_helper_package(site):
+    with zipfile.ZipFile(site / "downloads" / "cracking-99-notebooks.zip") as everything:
+        names = everything.namelist()
+        installs = everything.read("04_training.ipynb").decode()
+    assert sorted(name for name in names if name.endswith(".ipynb")) == [path.name for path in NOTEBOOKS]
+    (wheel,) = [name for name in names if name.endswith(".whl")]
+    assert f"%pip install --quiet {wheel}" in installs
 
 
 def test_the_formulas_are_set(visit, address):

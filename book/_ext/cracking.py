@@ -15,6 +15,7 @@ import numpy as np
 from docutils import nodes
 from docutils.parsers.rst import directives
 from myst_nb.ext.glue.utils import create_pending_glue_ref
+from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective
 
 from mnist_helpers.controls import AUGMENTATIONS, CONTROLS, OWN_AUGMENTATION
@@ -57,6 +58,17 @@ def give_alt_text(app, doctree, docname) -> None:
     for figure in doctree.findall(nodes.figure):
         for image in figure.findall(nodes.image):
             image.setdefault("alt", figure.get("alt", ""))
+
+
+class FoldSolutions(SphinxTransform):
+    """Make of each section named "Solution" a box that a reader unfolds."""
+
+    default_priority = 400
+
+    def apply(self):
+        for section in list(self.document.findall(nodes.section)):
+            if section[0].astext() == "Solution":
+                section.replace_self(nodes.admonition("", *section.children, classes=["solution", "dropdown"]))
 
 
 def link_notebooks(source: Path) -> None:
@@ -201,6 +213,7 @@ def lighten(app, exception) -> None:
 def setup(app):
     link_notebooks(Path(app.srcdir))
     app.add_directive("chapter-figure", ChapterFigure)
+    app.add_transform(FoldSolutions)
     app.connect("doctree-resolved", give_alt_text)
     app.connect("config-inited", set_cache_path)
     app.connect("html-page-context", mark_chapter)

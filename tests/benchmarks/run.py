@@ -26,7 +26,7 @@ import psutil
 from candidates import CANDIDATES, SIZES
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from browsing import Lab, jupyterlab, launched
+from browsing import Lab, jupyterlab, launched, notebook
 
 from mnist_helpers.data import load_mnist
 from mnist_helpers.recipe import ARTICLE, Recipe
@@ -279,7 +279,7 @@ def panel():
     first_points, clicked, called = [], [], []
     with (
         tempfile.TemporaryDirectory() as home,
-        jupyterlab(Path(home), cells) as (address, _),
+        jupyterlab(Path(home), notebook(*cells)) as (address, _),
         launched() as browser,
     ):
         lab = Lab(browser, address)

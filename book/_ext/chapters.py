@@ -1,0 +1,55 @@
+"""Chapters as Sphinx reads them: each number that the text quotes is evaluated where it stands.
+
+In a notebook, text quotes a number as an expression, ``{eval}`f"{accuracy:.1%}"```. Before each such cell comes a
+hidden one that evaluates it in the kernel and glues its value, and at the end one that evaluates all of them again.
+"""
+
+import ast
+import re
+
+import nbformat
+
+from mnist_helpers.glue import QUOTE, key_of
+
+
+def read(text: str) -> nbformat.NotebookNode:
+    """Read a chapter for the site: with cells for its quotes, and links to pages as they lie below `book/`."""
+    notebook = with_quotes(nbformat.reads(text, as_version=4))
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = QUOTE.sub(lambda match: f"{{glue:text}}`{key_of(match[1])}`", cell.source)
+            cell.source = cell.source.replace("](../book/", "](../")
+    return notebook
+
+
+def with_quotes(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Insert the cells that evaluate what the text quotes, in place and at the end.
+
+    Raises
+    ------
+    ValueError
+        If an expression is no Python. The message names the chapter and the expression.
+    """
+    cells = []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and (quoted := QUOTE.findall(cell.source)):
+            for expression in quoted:
+                _check(expression, notebook)
+            cells.append(_hidden("quote", *(f"quote({expression!r})" for expression in dict.fromkeys(quoted))))
+        cells.append(cell)
+    if len(cells) > len(notebook.cells):
+        cells.append(_hidden("check_quotes", "check_quotes()"))
+    return nbformat.from_dict(notebook | {"cells": cells})
+
+
+def _check(expression: str, notebook: nbformat.NotebookNode) -> None:
+    try:
+        ast.parse(expression, mode="eval")
+    except SyntaxError as error:
+        title = re.search(r"^# (.+)", notebook.cells[0].source)[1]
+        raise ValueError(f"{title}: the text quotes {expression}, which is no Python: {error.msg}") from None
+
+
+def _hidden(name: str, *lines: str) -> nbformat.NotebookNode:
+    source = "\n".join([f"from mnist_helpers.glue import {name}", "", *lines])
+    return nbformat.v4.new_code_cell(source, metadata={"tags": ["remove-cell"]})

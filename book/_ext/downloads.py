@@ -1,0 +1,66 @@
+"""What a reader can take away from the site: a plain notebook of each chapter, and all of them with the helper package.
+
+The site's download button gives the notebooks, which take the place of their sources in `_sources/`.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import nbformat
+from cracking import ROOT, execution_cache
+from plain_notebooks import plain
+
+ZIP = "cracking-99-notebooks.zip"
+OF_THE_PACKAGE = ("mnist_helpers", "pyproject.toml", "README.md", "LICENSE")
+
+
+def write_downloads(app, exception) -> None:
+    """Put the plain notebooks in place of their sources, and a zip of them beside the pages."""
+    if exception or app.builder.format != "html":
+        return
+    site = Path(app.outdir)
+    downloads = site / "downloads"
+    downloads.mkdir(exist_ok=True)
+    wheel = shutil.copy(helper_wheel(execution_cache(site.parent)), downloads)
+    with zipfile.ZipFile(downloads / ZIP, "w", zipfile.ZIP_DEFLATED) as everything:
+        everything.write(wheel, Path(wheel).name)
+        for path in sorted((site.parent / "jupyter_execute" / "notebooks").glob("*.ipynb")):
+            notebook = plain(
+                nbformat.read(path, as_version=4), chapter_number(path.stem), Path(wheel).name, app.config.html_baseurl
+            )
+            written = site / "_sources" / "notebooks" / path.name
+            nbformat.write(notebook, written)
+            everything.write(written, path.name)
+
+
+def chapter_number(name: str) -> int | None:
+    """Give the number that a chapter's file name begins with, if it does."""
+    match = re.match(r"(\d\d)_", name)
+    return int(match[1]) if match else None
+
+
+def helper_wheel(folder: Path) -> Path:
+    """Build the helper package's wheel in a folder, unless it is there, from a copy, because building leaves litter."""
+    for found in folder.glob("*.whl"):
+        if found.stat().st_mtime > (ROOT / "pyproject.toml").stat().st_mtime:
+            return found
+    with TemporaryDirectory() as copy:
+        for name in OF_THE_PACKAGE:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, Path(copy) / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, copy)
+        offline = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check", "--quiet"]
+        subprocess.run([sys.executable, "-m", "pip", "wheel", *offline, "--wheel-dir", folder, copy], check=True)
+    return next(folder.glob("*.whl"))
+
+
+def setup(app):
+    app.connect("build-finished", write_downloads)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

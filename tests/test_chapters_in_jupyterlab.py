@@ -1,0 +1,124 @@
+"""The chapters in a real JupyterLab: the sentences and numbers of the site, and no syntax between them."""
+
+import json
+import re
+
+import nbformat
+import pytest
+from browsing import SECONDS, jupyterlab, notebook
+from bs4 import BeautifulSoup
+from chapters import QUOTE
+from plain_notebooks import quoted_values
+from playwright.sync_api import expect
+from test_notebooks import NOTEBOOKS, notebooks
+
+from mnist_helpers.glue import key_of
+
+SYNTAX = re.compile(r"\{[\w:-]+\}|:::|NameError|```")
+
+
+def in_one_line(text):
+    return " ".join(text.split())
+
+
+def open_notebook(browser, address, name="opened"):
+    page = browser.new_context(viewport={"width": 1400, "height": 1300}).new_page()
+    page.goto(address.replace("opened.ipynb", f"{name}.ipynb"))
+    expect(page.locator(".jp-Notebook .jp-Cell").first).to_be_visible(timeout=60 * SECONDS)
+    return page
+
+
+def render_all(home):
+    """Have JupyterLab render what is out of sight too."""
+    settings = home / "settings" / "@jupyterlab" / "notebook-extension"
+    settings.mkdir(parents=True)
+    (settings / "tracker.jupyterlab-settings").write_text(json.dumps({"windowingMode": "none"}))
+
+
+def with_values(chapter, executed):
+    """Give a chapter with the values of its expressions, as JupyterLab itself saves them."""
+    values = dict(quoted_values(executed))
+    for cell in chapter.cells:
+        if expressions := QUOTE.findall(cell.source) if cell.cell_type == "markdown" else []:
+            cell.metadata["user_expressions"] = [
+                {
+                    "expression": expression,
+                    "result": {
+                        "status": "ok",
+                        "data": {"text/plain": repr(values[key_of(expression)])},
+                        "metadata": {},
+                    },
+                }
+                for expression in expressions
+            ]
+    return chapter
+
+
+@pytest.fixture(scope="module")
+def server(site, tmp_path_factory):
+    """A JupyterLab on all chapters."""
+    home = tmp_path_factory.mktemp("chapters")
+    render_all(home)
+    for path in NOTEBOOKS:
+        executed = nbformat.read(site.parent / "jupyter_execute" / "notebooks" / path.name, as_version=4)
+        nbformat.write(with_values(nbformat.read(path, as_version=4), executed), home / path.name)
+    with jupyterlab(home, notebook("")) as (address, _):
+        yield address
+
+
+@notebooks
+def test_a_chapter_reads_as_on_the_site(browser, server, site, path):
+    page = open_notebook(browser, server, path.stem)
+    cells = page.locator(".jp-MarkdownCell")
+    expect(cells.locator("h1").first).to_be_visible()
+    expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(len(nbformat.read(path, as_version=4).cells))
+    assert [text for text in cells.locator(".myst").all_inner_texts() if SYNTAX.search(text)] == []
+
+    html = (site / "notebooks" / f"{path.stem}.html").read_text(encoding="utf-8")
+    on_the_site = in_one_line(BeautifulSoup(html, "html.parser").find("article").get_text())
+    paragraphs = page.evaluate(
+        """[...document.querySelectorAll(".jp-MarkdownCell .myst :is(p, td, li > :not(ul))")]
+            .filter((element) => !element.querySelector(".katex, svg"))
+            .map((element) => element.textContent)"""
+    )
+    assert len(paragraphs) > 10
+    assert [text for text in map(in_one_line, paragraphs) if text not in on_the_site] == []
+    page.context.close()
+
+
+@notebooks
+def test_solutions_are_folded_away(browser, server, path):
+    cells = nbformat.read(path, as_version=4).cells
+    solutions = [number for number, cell in enumerate(cells) if cell.source == "#### Solution"]
+    assert solutions or path.stem == "retrain_lab"
+    page = open_notebook(browser, server, path.stem)
+    for number in solutions:
+        expect(page.locator(".jp-Notebook .jp-Cell").nth(number)).to_be_visible()
+        expect(page.locator(".jp-Notebook .jp-Cell").nth(number + 1)).to_be_hidden()
+    page.context.close()
+
+
+@pytest.mark.slow
+def test_whoever_changes_a_recipe_reads_about_their_own_run(browser, site, tmp_path):
+    (path,) = [path for path in NOTEBOOKS if path.stem == "04_training"]
+    chapter = nbformat.read(path, as_version=4)
+    (imports,) = [cell for cell in chapter.cells if "import ARTICLE" in cell.source]
+    imports.source += "\n\nARTICLE = replace(ARTICLE, units=30)"
+    expression = 'plots.mean_and_deviation(final["val_accuracy"])'
+    assert expression in "".join(QUOTE.findall("".join(cell.source for cell in chapter.cells)))
+    chapter.cells.append(nbformat.v4.new_code_cell(f"print('it is', {expression})"))
+    render_all(tmp_path)
+    with jupyterlab(tmp_path, chapter) as (address, _):
+        page = open_notebook(browser, address)
+        expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60 * SECONDS)
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        printed = page.locator(".jp-CodeCell").last.locator(".jp-OutputArea-output")
+        expect(printed).to_contain_text("it is", timeout=300 * SECONDS)
+        value = printed.inner_text().removeprefix("it is").strip()
+        sentence = page.locator(".jp-MarkdownCell p", has_text="the validation accuracy")
+        expect(sentence.first).to_contain_text(value, timeout=60 * SECONDS)
+        assert value not in (site / "notebooks" / "04_training.html").read_text(encoding="utf-8")
+        assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
+        assert [text for text in page.locator(".jp-MarkdownCell .myst").all_inner_texts() if SYNTAX.search(text)] == []
+        page.context.close()
