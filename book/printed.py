@@ -152,7 +152,7 @@ def place_names(article, path: str) -> dict[str, str]:
             place, mark, anchor = link["href"].partition("#")
             place = posixpath.normpath(posixpath.join(posixpath.dirname(path), place)) if place else path
             link["href"] = place + mark + anchor
-            link["class"] = "page" if place != path and not link.find_parent(class_="bibtex-citation") else ""
+            link["class"] = "page" if place != path else ""
     return names
 
 
@@ -176,8 +176,9 @@ def about(subtitle: str) -> dict[str, str]:
     """Give what title page and catalogue say of the book."""
     config = yaml.safe_load((BOOK / "_config.yml").read_text(encoding="utf-8"))
     rights = (
-        f"© {config['copyright']} {config['author']}. Text and code are under the MIT licence; the images of MNIST, by "
-        "Yann LeCun and Corinna Cortes, are under the Creative Commons Attribution-ShareAlike 3.0 licence."
+        f"© {config['copyright']} {config['author']}. Text and figures are under CC BY 4.0, code is under the MIT "
+        "licence; the images of MNIST, by Yann LeCun and Corinna Cortes, are under the Creative Commons "
+        "Attribution-ShareAlike 3.0 licence."
     )
     return {"title": config["title"], "subtitle": subtitle, "author": config["author"], "rights": rights}
 

@@ -18,7 +18,7 @@ from IPython.core.formatters import format_display_data
 from IPython.display import display as show
 
 QUOTE = re.compile(r"\{eval\}`([^`]+)`")
-HIDDEN = "application/papermill.record/"
+_HIDDEN = "application/papermill.record/"
 _quoted: dict[str, str | int] = {}
 
 
@@ -35,7 +35,7 @@ def glue(name: str, value: object, display: bool = True) -> None:
         Whether to display it here too.
     """
     bundle, metadata = format_display_data(value)
-    prefix = "" if display else HIDDEN
+    prefix = "" if display else _HIDDEN
     mark = {"scrapbook": {"name": name, "mime_prefix": prefix}}
     show({prefix + kind: content for kind, content in bundle.items()}, raw=True, metadata=metadata | mark)
 
@@ -46,7 +46,7 @@ def key_of(expression: str) -> str:
 
 
 def quote(expression: str) -> None:
-    """Evaluate an expression of the text among the notebook's names, and glue its value.
+    """Evaluate an expression of the text among the notebook's names, and glue its value if it is quoted first here.
 
     Parameters
     ----------
@@ -57,10 +57,14 @@ def quote(expression: str) -> None:
     ------
     ValueError
         If it cannot be evaluated, or gives anything but a string or an ``int`` (a NumPy number, for one, would be
-        shown as ``np.float64(0.5)``). The message names the chapter and the sentence.
+        shown as ``np.float64(0.5)``), or another value than where it was quoted before. The message names the chapter
+        and the sentence.
     """
-    value = _quoted[expression] = _evaluated(expression)
-    glue(key_of(expression), value, display=False)
+    if expression in _quoted:
+        _check(expression)
+    else:
+        _quoted[expression] = _evaluated(expression)
+        glue(key_of(expression), _quoted[expression], display=False)
 
 
 def check_quotes() -> None:
@@ -72,12 +76,17 @@ def check_quotes() -> None:
         If one gives another value now, as it would in JupyterLab, which evaluates the text when the last cell has run.
         The message names the chapter and the sentence.
     """
-    for expression, before in _quoted.items():
-        if (after := _evaluated(expression)) != before:
-            raise ValueError(
-                f"{_place(expression)} quotes {expression}, which is {before} there and {after} at the chapter's end, "
-                "when JupyterLab evaluates it. Use the name for one thing only."
-            )
+    for expression in _quoted:
+        _check(expression)
+
+
+def _check(expression: str) -> None:
+    before, now = _quoted[expression], _evaluated(expression)
+    if now != before:
+        raise ValueError(
+            f"{_place(expression)} quotes {expression}, which is {before} there and {now} further on; JupyterLab shows "
+            "what it is when the last cell has run. Use the name for one thing only."
+        )
 
 
 def _evaluated(expression: str) -> str | int:

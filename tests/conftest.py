@@ -100,7 +100,7 @@ def browser():
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory, request):
-    """The folder of a site that was built in an empty output folder, with every warning an error."""
+    """The folder of a site that was built in an empty output folder, with every warning an error, and its downloads."""
     from cracking import execution_cache  # here, because it brings Sphinx, which takes two seconds
 
     out = tmp_path_factory.mktemp("site")
@@ -118,7 +118,10 @@ def site(tmp_path_factory, request):
     assert finished.returncode == 0, finished.stdout[-4000:] + finished.stderr[-8000:]
     if chapters:
         assert finished.stdout.count("Using cached notebook") == len(chapters), finished.stdout
-    return out / "_build" / "html"
+    html = out / "_build" / "html"
+    for kind in ("pdf", "epub"):
+        subprocess.run([sys.executable, ROOT / "book" / "printed.py", kind, html], check=True)
+    return html
 
 
 @pytest.fixture(scope="session")

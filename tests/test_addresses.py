@@ -17,6 +17,8 @@ import yaml
 from bs4 import BeautifulSoup
 from sphinx.errors import ConfigError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 REPOSITORY, SITE = "https://github.com/made-up/digits", "https://made-up.github.io/digits/"
 NOWHERE = {"repository": "", "branch": "main", "site": ""}

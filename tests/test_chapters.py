@@ -52,9 +52,9 @@ def test_an_edit_of_the_words_around_a_number_leaves_the_code_alone():
     ]
 
 
-def test_what_the_text_quotes_arrives(tmp_path):
-    made = executed(chapter("share = 0.5", f"md:{SENTENCE}"), tmp_path)
-    (output,) = made.cells[1].outputs
+def test_what_the_text_quotes_arrives_once(tmp_path):
+    made = executed(chapter("share = 0.5", f"md:{SENTENCE}", f"md:Again: {SENTENCE}"), tmp_path)
+    (output,) = [output for cell in made.cells for output in cell.get("outputs", ())]
     assert output.metadata.scrapbook.name == key_of('f"{share:.1%}"')
     assert output.data["application/papermill.record/text/plain"] == "'50.0%'"
 
@@ -63,9 +63,13 @@ def test_what_the_text_quotes_arrives(tmp_path):
     ("cells", "reason"),
     [
         (["x = 1", f"md:First. {SENTENCE} Last."], "cannot be evaluated: NameError: name 'share' is not defined"),
-        (["share = 0.5", f"md:First. {SENTENCE} Last.", "share = 0.6"], "50.0% there and 60.0% at the chapter's end"),
+        (["share = 0.5", f"md:First. {SENTENCE} Last.", "share = 0.6"], "50.0% there and 60.0% further on"),
+        (
+            ["share = 0.5", f"md:{SENTENCE}", "share = 0.6", f"md:So: {SENTENCE}", "share = 0.5"],
+            "50.0% there and 60.0% further on",
+        ),
     ],
-    ids=["wrong", "other at the end"],
+    ids=["wrong", "another at the end", "another in a second place"],
 )
 def test_a_quote_that_cannot_hold_names_chapter_and_sentence(tmp_path, cells, reason):
     with pytest.raises(CellExecutionError) as failed:

@@ -35,9 +35,8 @@ def render_all(home):
     (settings / "tracker.jupyterlab-settings").write_text(json.dumps({"windowingMode": "none"}))
 
 
-def with_values(chapter, executed):
+def with_values(chapter, values):
     """Give a chapter with the values of its expressions, as JupyterLab itself saves them."""
-    values = dict(quoted_values(executed))
     for cell in chapter.cells:
         if expressions := QUOTE.findall(cell.source) if cell.cell_type == "markdown" else []:
             cell.metadata["user_expressions"] = [
@@ -60,8 +59,8 @@ def server(site, tmp_path_factory):
     home = tmp_path_factory.mktemp("chapters")
     render_all(home)
     for path in NOTEBOOKS:
-        executed = nbformat.read(site.parent / "jupyter_execute" / "notebooks" / path.name, as_version=4)
-        nbformat.write(with_values(nbformat.read(path, as_version=4), executed), home / path.name)
+        values = quoted_values(site.parent / "jupyter_execute" / "notebooks" / path.name)
+        nbformat.write(with_values(nbformat.read(path, as_version=4), values), home / path.name)
     with jupyterlab(home, notebook("")) as (address, _):
         yield address
 

@@ -1,9 +1,11 @@
 """A plain notebook has all that its chapter has, and needs nothing but Jupyter."""
 
+import json
+
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from plain_notebooks import plain
+from plain_notebooks import plain, quoted_values
 
 from mnist_helpers.glue import key_of
 
@@ -23,11 +25,6 @@ It reads {{glue:text}}`{KEY}` of them ([Deon, 2023](../bibliography.md)), as [Ov
 says, and [the ledger](../what_held_up.md#claim-1)."""
 
 
-def glued(name, text):
-    metadata = {"scrapbook": {"name": name, "mime_prefix": "application/papermill.record/"}}
-    return new_output("display_data", {"application/papermill.record/text/plain": text}, metadata=metadata)
-
-
 def executed():
     """A chapter as a build leaves it, with one of everything."""
     hidden = {"tags": ["remove-cell"]}
@@ -36,7 +33,7 @@ def executed():
     panel = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/html": still, "text/plain": "Panel()"}
     drawn = {"image/png": "iVBO", "text/plain": "<Figure>"}
     cells = [
-        new_code_cell("quote('share')", metadata=hidden, outputs=[glued(KEY, "'50.0%'"), glued("C1", "np.True_")]),
+        new_code_cell("quote('share')", metadata=hidden),
         new_markdown_cell(OPENING),
         new_code_cell("1 + 1", outputs=[new_output("stream", name="stderr", text="a progress bar")]),
         new_code_cell(
@@ -65,7 +62,7 @@ def site(request):
 
 @pytest.fixture
 def notebook(site):
-    return plain(executed(), 4, WHEEL, site)
+    return plain(executed(), {KEY: "50.0%"}, 4, WHEEL, site)
 
 
 def sources(notebook):
@@ -128,3 +125,11 @@ def test_a_panel_is_its_still_and_progress_bars_are_gone(notebook):
     assert "<mnist-lab" not in shown.data["text/html"]
     assert "run the cell, and the panel is live" in shown.data["text/html"]
     assert outputs(notebook, "1 + 1") == []
+
+
+def test_values_come_from_the_file_that_a_build_leaves(tmp_path):
+    outputs = {KEY: "'50.0%'", "quote-whole": "784", "C1": "np.True_"}
+    left = {key: {"output_type": "display_data", "data": {"text/plain": text}} for key, text in outputs.items()}
+    (tmp_path / "04_training.glue.json").write_text(json.dumps(left), encoding="utf-8")
+    assert quoted_values(tmp_path / "04_training.ipynb") == {KEY: "50.0%", "quote-whole": 784}
+    assert quoted_values(tmp_path / "retrain_lab.ipynb") == {}

@@ -3,6 +3,7 @@
 The browser is any Chromium, Chrome or Edge of this machine (`tests/conftest.py` looks for it).
 """
 
+import json
 import re
 import zipfile
 from pathlib import Path
@@ -115,11 +116,9 @@ def test_nothing_overflows_a_phone(browser, address, page_name, scheme):
 def test_what_a_chapter_hands_to_other_pages_is_quoted_there(site):
     """The other way round, what is quoted and was not handed over is an error of the build."""
     pages = "".join((ROOT / "book" / page).read_text(encoding="utf-8") for page in ("index.md", "what_held_up.md"))
-    for path in (site.parent / "jupyter_execute" / "notebooks").glob("*.ipynb"):
-        for cell in nbformat.read(path, as_version=4).cells:
-            for output in cell.get("outputs", ()):
-                name = output.get("metadata", {}).get("scrapbook", {}).get("name", "quote-")
-                assert name.startswith("quote-") or f"{path.name}::{name}:" in pages
+    for path in (site.parent / "jupyter_execute" / "notebooks").glob("*.glue.json"):
+        for name in json.loads(path.read_text(encoding="utf-8")):
+            assert name.startswith("quote-") or f"{path.name.split('.')[0]}.ipynb::{name}:" in pages
 
 
 def test_the_theme_switch_works_and_is_remembered(visit, address):

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 import nbformat
 from cracking import ROOT, execution_cache
-from plain_notebooks import plain
+from plain_notebooks import plain, quoted_values
 
 ZIP = "cracking-99-notebooks.zip"
 OF_THE_PACKAGE = ("mnist_helpers", "pyproject.toml", "README.md", "LICENSE")
@@ -30,9 +30,8 @@ def write_downloads(app, exception) -> None:
     with zipfile.ZipFile(downloads / ZIP, "w", zipfile.ZIP_DEFLATED) as everything:
         everything.write(wheel, Path(wheel).name)
         for path in sorted((site.parent / "jupyter_execute" / "notebooks").glob("*.ipynb")):
-            notebook = plain(
-                nbformat.read(path, as_version=4), chapter_number(path.stem), Path(wheel).name, app.config.html_baseurl
-            )
+            executed, values = nbformat.read(path, as_version=4), quoted_values(path)
+            notebook = plain(executed, values, chapter_number(path.stem), Path(wheel).name, app.config.html_baseurl)
             written = site / "_sources" / "notebooks" / path.name
             nbformat.write(notebook, written)
             everything.write(written, path.name)

@@ -15,14 +15,14 @@ What they use is rendered by JupyterLab (seen in `tests/test_jupyter.py`) and, a
 
 import ast
 import html
+import json
 import re
 import textwrap
+from pathlib import Path
 
 import nbformat
 from markdown_it import MarkdownIt
 from nbformat.v4 import new_code_cell, new_markdown_cell
-
-from mnist_helpers.glue import HIDDEN
 
 VALUE = re.compile(r"\{glue:text\}`([\w-]+)`")
 ADMONITION = re.compile(r"^:::\{admonition\} (.+)\n:class: (\w+)\n(.*?)\n:::$", re.DOTALL | re.MULTILINE)
@@ -39,13 +39,17 @@ if importlib.util.find_spec("mnist_helpers") is None:
     %pip install --quiet {wheel}"""
 
 
-def plain(executed: nbformat.NotebookNode, chapter: int | None, wheel: str, site: str) -> nbformat.NotebookNode:
+def plain(
+    executed: nbformat.NotebookNode, values: dict[str, str | int], chapter: int | None, wheel: str, site: str
+) -> nbformat.NotebookNode:
     """Make a plain notebook of a chapter.
 
     Parameters
     ----------
     executed : NotebookNode
         The chapter as it was read for the site, with outputs.
+    values : dict of str to str or int
+        What its text quotes, by key.
     chapter : int or None
         Its number, for its figures; None if it has none.
     wheel : str
@@ -54,7 +58,6 @@ def plain(executed: nbformat.NotebookNode, chapter: int | None, wheel: str, site
         The address of the site, with a slash at its end; empty as long as there is none. Links to pages of the site
         are then text, and the wheel is looked for beside the notebook.
     """
-    values = dict(quoted_values(executed))
     cells, solutions = [new_code_cell(_install(wheel, site), id="install")], []
     place, exercise, figures = cells, "", 0
     for cell in executed.cells:
@@ -87,9 +90,9 @@ def plain(executed: nbformat.NotebookNode, chapter: int | None, wheel: str, site
     return nbformat.from_dict(notebook)
 
 
-def in_plain_markdown(text: str, values: dict[str, str], site: str) -> str:
+def in_plain_markdown(text: str, values: dict[str, str | int], site: str) -> str:
     """Fill in values, and write admonitions and links as plain Markdown."""
-    text = VALUE.sub(lambda match: values[match[1]], text)
+    text = VALUE.sub(lambda match: str(values[match[1]]), text)
     text = PAGE.sub(lambda match: f"[{match[1]}]({site}{match[2]}.html{match[3] or ''})" if site else match[1], text)
     return ADMONITION.sub(_quoted, SECTION.sub(r"\1)", text))
 
@@ -102,8 +105,6 @@ def in_plain_output(output: nbformat.NotebookNode, image: dict) -> nbformat.Note
     if output.output_type == "stream":
         return output if output.name == "stdout" else None
     data = output.get("data", {})
-    if any(kind.startswith(HIDDEN) for kind in data):
-        return None
     if still := STILL.search(data.get("text/html", "")):
         page = HOW.sub("This is a still: run the cell, and the panel is live.", still[1])
         return output | {"data": {"text/html": page, "text/plain": data["text/plain"]}}
@@ -120,13 +121,15 @@ def _install(wheel: str, site: str) -> str:
     return INSTALL.format(where="; it comes beside this notebook in the zip of all chapters", wheel=wheel)
 
 
-def quoted_values(notebook):
-    """Give the keys and values of what the text quotes: strings and whole numbers."""
-    for cell in notebook.cells:
-        for output in cell.get("outputs", ()):
-            name = output.get("metadata", {}).get("scrapbook", {}).get("name", "")
-            if name.startswith("quote-"):
-                yield name, str(ast.literal_eval(output.data[f"{HIDDEN}text/plain"]))
+def quoted_values(path: Path) -> dict[str, str | int]:
+    """Give what the text of an executed chapter quotes, by key; myst-nb leaves it in a file beside the notebook."""
+    glued = path.with_suffix(".glue.json")
+    outputs = json.loads(glued.read_text(encoding="utf-8")) if glued.exists() else {}
+    return {
+        key: ast.literal_eval(output["data"]["text/plain"])
+        for key, output in outputs.items()
+        if key.startswith("quote-")
+    }
 
 
 def _quoted(match: re.Match) -> str:
