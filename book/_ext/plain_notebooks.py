@@ -32,7 +32,7 @@ STILL = re.compile(r"<mnist-lab[^>]*>(.*)</mnist-lab>", re.DOTALL)
 HOW = re.compile(r'<span class="panel-how">.*?</span>', re.DOTALL)
 SOLUTION, SOLUTIONS = "#### Solution", "solutions"
 INSTALL = """\
-# The helper package of the book, if it is missing{where}.
+# The helper package of the book, if it is missing.{where}
 import importlib.util
 
 if importlib.util.find_spec("mnist_helpers") is None:
@@ -118,7 +118,7 @@ def in_plain_output(output: nbformat.NotebookNode, image: dict) -> nbformat.Note
 def _install(wheel: str, site: str) -> str:
     if site:
         return INSTALL.format(where="", wheel=f"{site}downloads/{wheel}")
-    return INSTALL.format(where="; it comes beside this notebook in the zip of all chapters", wheel=wheel)
+    return INSTALL.format(where="\n# It lies beside this notebook in the zip of all chapters.", wheel=wheel)
 
 
 def quoted_values(path: Path) -> dict[str, str | int]:
