@@ -23,7 +23,7 @@ def in_one_line(text):
 
 def open_notebook(browser, address, name="opened"):
     page = browser.new_context(viewport={"width": 1400, "height": 1300}).new_page()
-    page.goto(address.replace("opened.ipynb", f"{name}.ipynb"))
+    page.goto(address.replace("opened.ipynb", f"{name}.ipynb") + "&reset")  # without the tabs of the last visit
     expect(page.locator(".jp-Notebook .jp-Cell").first).to_be_visible(timeout=60 * SECONDS)
     return page
 
