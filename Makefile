@@ -8,6 +8,7 @@ SITE := book/_build/html
 PRINTED := $(SITE)/downloads/cracking-99
 
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
 .PHONY: help book pdf epub serve lab test check style bench bench-lab bench-99 grid ideas crack best convolution format requirements mark engine clean
 
 help: ## list the targets
@@ -31,7 +32,8 @@ book: .venv/installed ## run every notebook and build the site (minutes the firs
 	@echo "The book is built: $(CURDIR)/$(SITE)/index.html"
 	@echo "Read it with 'make serve'; opened as a file, its live panels stay pictures."
 
-$(PRINTED).pdf $(PRINTED).epub: book/printed.py $(wildcard book/printed/* $(SITE)/*.html $(SITE)/notebooks/*.html)
+$(PRINTED).pdf $(PRINTED).epub: book/printed.py book/_config.yml \
+		$(wildcard book/printed/* book/assets/*.svg book/assets/*/* $(SITE)/*.html $(SITE)/notebooks/*.html)
 	$(BIN)/python book/printed.py $(subst .,,$(suffix $@)) $(SITE)
 
 pdf: book ## say where the book as a PDF is, which is built with the site

@@ -41,7 +41,7 @@ def read_pages(site: Path):
     """Give path and article of each page of a site in the book's order: each page names the next."""
     path = "index.html"
     if not (site / path).exists():
-        sys.exit(f'There is no book in {site}: run "make book" first.')
+        sys.exit(f"There is no book in {site}: build the book first, as the README says.")
     while path:
         page = BeautifulSoup((site / path).read_text(encoding="utf-8"), "html.parser")
         yield path, page.find("article")

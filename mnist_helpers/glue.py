@@ -45,13 +45,15 @@ def key_of(expression: str) -> str:
     return "quote-" + hashlib.sha256(expression.encode()).hexdigest()[:12]
 
 
-def quote(expression: str) -> None:
+def quote(expression: str, chapter: str) -> None:
     """Evaluate an expression of the text among the notebook's names, and glue its value if it is quoted first here.
 
     Parameters
     ----------
     expression : str
         What stands between the backticks of ``{eval}`` in the text.
+    chapter : str
+        The title of the chapter whose text it is, which an error names.
 
     Raises
     ------
@@ -61,14 +63,14 @@ def quote(expression: str) -> None:
         and the sentence.
     """
     if expression in _quoted:
-        _check(expression)
+        _check(expression, chapter)
     else:
-        _quoted[expression] = _evaluated(expression)
+        _quoted[expression] = _evaluated(expression, chapter)
         glue(key_of(expression), _quoted[expression], display=False)
 
 
-def check_quotes() -> None:
-    """Evaluate each expression that was quoted so far again.
+def check_quotes(chapter: str) -> None:
+    """Evaluate each expression that the text of a chapter has quoted again.
 
     Raises
     ------
@@ -77,38 +79,47 @@ def check_quotes() -> None:
         The message names the chapter and the sentence.
     """
     for expression in _quoted:
-        _check(expression)
+        _check(expression, chapter)
 
 
-def _check(expression: str) -> None:
-    before, now = _quoted[expression], _evaluated(expression)
+def _check(expression: str, chapter: str) -> None:
+    before, now = _quoted[expression], _evaluated(expression, chapter)
     if now != before:
         raise ValueError(
-            f"{_place(expression)} quotes {expression}, which is {before} there and {now} further on; JupyterLab shows "
-            "what it is when the last cell has run. Use the name for one thing only."
+            f"{_place(expression, chapter)} quotes {expression}, which is {before} there and {now} further on; "
+            "JupyterLab shows what it is when the last cell has run. Use the name for one thing only."
         )
 
 
-def _evaluated(expression: str) -> str | int:
+def _evaluated(expression: str, chapter: str) -> str | int:
     try:
         value = eval(expression, get_ipython().user_ns)
     except Exception as error:
         raise ValueError(
-            f"{_place(expression)} quotes {expression}, which cannot be evaluated: {type(error).__name__}: {error}"
+            f"{_place(expression, chapter)} quotes {expression}, which cannot be evaluated: "
+            f"{type(error).__name__}: {error}"
         ) from None
     if type(value) not in (str, int):
         raise ValueError(
-            f"{_place(expression)} quotes {expression}, which is a {type(value).__name__}. Quote a string or an int: "
-            'an f-string, such as f"{accuracy:.1%}", says how many digits are shown.'
+            f"{_place(expression, chapter)} quotes {expression}, which is a {type(value).__name__}. Quote a string or "
+            'an int: an f-string, such as f"{accuracy:.1%}", says how many digits are shown.'
         )
     return value
 
 
-def _place(expression: str) -> str:
-    """Name chapter and sentence that quote an expression; the kernel runs in the chapter's folder."""
-    for path in sorted(Path().glob("*.ipynb")):
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            for sentence in re.split(r"(?<=[.:!?|])\s+|\n\n", "".join(cell["source"])):
-                if cell["cell_type"] == "markdown" and f"{{eval}}`{expression}`" in sentence:
-                    return f"{path.stem}: “{sentence}”"
-    return "The text"
+def _place(expression: str, chapter: str) -> str:
+    """Name the chapter and the sentence that quote an expression; the kernel runs in the chapter's folder."""
+    for path in Path().glob("*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        if title_of(cells) != chapter:
+            continue
+        for sentence in re.split(r"(?<=[.:!?|])\s+|\n\n", "\n\n".join("".join(cell["source"]) for cell in cells)):
+            if f"{{eval}}`{expression}`" in sentence:
+                return f"{chapter}: “{sentence}”"
+    return chapter
+
+
+def title_of(cells: list[dict]) -> str:
+    """Give a chapter's title: the first heading of its first cell."""
+    heading = re.match(r"# (.+)", "".join(cells[0]["source"]))
+    return heading[1] if heading else "A chapter without a title"

@@ -147,6 +147,7 @@ def test_pages_below_an_underscore_are_published(there, nowhere):
         {"repository": "http://github.com/made-up/digits"},
         {"repository": "https://example.org/made-up/digits"},
         {"repository": "https://github.com/made-up"},
+        {"repository": "https://github.com/made-up/digits/tree"},
         {"repository": ""},
         {"branch": ""},
         {"site": "http://made-up.github.io/digits/"},
@@ -168,9 +169,9 @@ def test_no_addresses_change_no_option(given):
     assert vars(config) == {"cracking_addresses": given}
 
 
-def test_a_site_is_the_same_without_its_last_slash():
-    config = SimpleNamespace(
-        cracking_addresses=SOMEWHERE | {"site": SITE.rstrip("/")}, html_context={}, html_theme_options={}
-    )
+def test_addresses_are_the_same_without_the_last_slash_and_as_they_are_cloned():
+    given = SOMEWHERE | {"site": SITE.rstrip("/"), "repository": f"{REPOSITORY}.git"}
+    config = SimpleNamespace(cracking_addresses=given, html_context={}, html_theme_options={})
     addresses.set_addresses(None, config)
     assert config.html_baseurl == config.ogp_site_url == SITE
+    assert config.html_context["repository"] == REPOSITORY

@@ -16,6 +16,7 @@ SENTENCE = 'It reads {eval}`f"{share:.1%}"` of them.'
 
 
 def chapter(*cells):
+    cells = "md:# Training", *cells
     made = [new_markdown_cell(cell[3:]) if cell.startswith("md:") else new_code_cell(cell) for cell in cells]
     return nbformat.v4.new_notebook(cells=made, metadata=KERNEL)
 
@@ -29,18 +30,16 @@ def executed(notebook, folder):
 
 
 def test_a_chapter_is_read_with_a_cell_for_what_each_text_quotes_and_one_at_the_end():
-    text = nbformat.writes(
-        chapter("share = 0.5", f"md:# A title\n\n{SENTENCE} See [it](../book/speed.md).", "md:No number.")
-    )
+    text = nbformat.writes(chapter("share = 0.5", f"md:{SENTENCE} See [it](../book/speed.md).", "md:No number."))
     read_for_the_site = read(text)
     kinds = [cell.cell_type for cell in read_for_the_site.cells]
-    assert kinds == ["code", "code", "markdown", "markdown", "code"]
-    _, quotes, shown, _, last = read_for_the_site.cells
-    assert "quote('f\"{share:.1%}\"')" in quotes.source
-    assert "check_quotes()" in last.source
+    assert kinds == ["markdown", "code", "code", "markdown", "markdown", "code"]
+    _, _, quotes, shown, _, last = read_for_the_site.cells
+    assert "quote('f\"{share:.1%}\"', 'Training')" in quotes.source
+    assert "check_quotes('Training')" in last.source
     assert quotes.metadata.tags == last.metadata.tags == ["remove-cell"]
     key = key_of('f"{share:.1%}"')
-    assert shown.source == f"# A title\n\nIt reads {{glue:text}}`{key}` of them. See [it](../speed.md)."
+    assert shown.source == f"It reads {{glue:text}}`{key}` of them. See [it](../speed.md)."
 
 
 def test_an_edit_of_the_words_around_a_number_leaves_the_code_alone():
@@ -75,7 +74,7 @@ def test_a_quote_that_cannot_hold_names_chapter_and_sentence(tmp_path, cells, re
     with pytest.raises(CellExecutionError) as failed:
         executed(chapter(*cells), tmp_path)
     message = re.sub(r"\x1b\[[0-9;]*m", "", str(failed.value))
-    assert f"04_training: “{SENTENCE}” quotes" in message
+    assert f"Training: “{SENTENCE}” quotes" in message
     assert reason in message
 
 
@@ -87,4 +86,4 @@ def test_a_quote_is_a_string_or_a_whole_number(tmp_path, value):
 
 def test_a_quote_that_is_no_python_stops_the_reading():
     with pytest.raises(ValueError, match=r"^Training: the text quotes share\[, which is no Python"):
-        with_quotes(chapter("md:# Training\n\nIt is {eval}`share[`."))
+        with_quotes(chapter("md:It is {eval}`share[`."))

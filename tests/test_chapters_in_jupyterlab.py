@@ -2,17 +2,17 @@
 
 import json
 import re
+import shutil
 
 import nbformat
 import pytest
 from browsing import SECONDS, jupyterlab, notebook
 from bs4 import BeautifulSoup
-from chapters import QUOTE
 from plain_notebooks import quoted_values
 from playwright.sync_api import expect
-from test_notebooks import NOTEBOOKS, notebooks
+from test_notebooks import NOTEBOOKS, chapters, notebooks
 
-from mnist_helpers.glue import key_of
+from mnist_helpers.glue import QUOTE, key_of
 
 SYNTAX = re.compile(r"\{[\w:-]+\}|:::|NameError|```")
 
@@ -61,6 +61,7 @@ def server(site, tmp_path_factory):
     for path in NOTEBOOKS:
         values = quoted_values(site.parent / "jupyter_execute" / "notebooks" / path.name)
         nbformat.write(with_values(nbformat.read(path, as_version=4), values), home / path.name)
+        shutil.copy(site / "_sources" / "notebooks" / path.name, home / f"plain_{path.name}")
     with jupyterlab(home, notebook("")) as (address, _):
         yield address
 
@@ -85,15 +86,36 @@ def test_a_chapter_reads_as_on_the_site(browser, server, site, path):
     page.context.close()
 
 
-@notebooks
+@chapters
 def test_solutions_are_folded_away(browser, server, path):
     cells = nbformat.read(path, as_version=4).cells
     solutions = [number for number, cell in enumerate(cells) if cell.source == "#### Solution"]
-    assert solutions or path.stem == "retrain_lab"
+    assert solutions
     page = open_notebook(browser, server, path.stem)
     for number in solutions:
         expect(page.locator(".jp-Notebook .jp-Cell").nth(number)).to_be_visible()
         expect(page.locator(".jp-Notebook .jp-Cell").nth(number + 1)).to_be_hidden()
+    page.context.close()
+
+
+def test_a_plain_chapter_has_its_solutions_folded_and_its_pictures_described(browser, server):
+    page = open_notebook(browser, server, "plain_04_training")
+    cells = page.locator(".jp-Notebook .jp-Cell")
+    heading = page.locator(".jp-MarkdownCell h2", has_text="Solutions")
+    expect(heading).to_be_visible()
+    expect(cells.last).to_be_hidden()
+    pictures = page.locator(".jp-OutputArea-output img")
+    expect(pictures).to_have_count(6)  # five figures and a still
+    assert all(len(picture.get_attribute("alt")) > 40 for picture in pictures.all())
+    page.context.close()
+
+
+def test_a_hint_of_the_plain_lab_is_folded_until_it_is_asked_for(browser, server):
+    page = open_notebook(browser, server, "plain_retrain_lab")
+    hint = page.locator("details", has_text="A hint").first
+    expect(hint.locator("p")).to_be_hidden()
+    hint.locator("summary").click()
+    expect(hint.locator("p")).to_be_visible()
     page.context.close()
 
 

@@ -56,13 +56,13 @@ def executed():
 
 
 @pytest.fixture(params=["", SITE], ids=["no address", "an address"])
-def site(request):
+def site_address(request):
     return request.param
 
 
 @pytest.fixture
-def notebook(site):
-    return plain(executed(), {KEY: "50.0%"}, 4, WHEEL, site)
+def notebook(site_address):
+    return plain(executed(), {KEY: "50.0%"}, 4, WHEEL, site_address)
 
 
 def sources(notebook):
@@ -81,11 +81,11 @@ def test_it_is_a_valid_notebook_without_what_is_of_the_site(notebook):
     assert all(not cell.metadata.get("tags") and "mystnb" not in cell.metadata for cell in notebook.cells)
 
 
-def test_numbers_are_filled_in_and_links_lead_where_they_can(notebook, site):
+def test_numbers_are_filled_in_and_links_lead_where_they_can(notebook, site_address):
     opening = sources(notebook)[0]
     assert "It reads 50.0% of them" in opening
     assert "[Overfitting](05_overfitting.ipynb)" in opening
-    if site:
+    if site_address:
         assert f"[Deon, 2023]({SITE}bibliography.html)" in opening
         assert f"[the ledger]({SITE}what_held_up.html#claim-1)" in opening
     else:
@@ -98,9 +98,11 @@ def test_admonitions_are_quotes_and_hints_are_folded(notebook):
     assert "<details><summary>A hint</summary><p>Wider.</p></details>" in sources(notebook)
 
 
-def test_the_first_code_cell_installs_the_package_if_it_is_missing(notebook, site):
+def test_the_first_code_cell_installs_the_package_if_it_is_missing(notebook, site_address):
     assert notebook.cells[1].cell_type == "code"
-    assert f"%pip install --quiet {site}{'downloads/' if site else ''}{WHEEL}" in notebook.cells[1].source
+    assert (
+        f"%pip install --quiet {site_address}{'downloads/' if site_address else ''}{WHEEL}" in notebook.cells[1].source
+    )
 
 
 def test_solutions_stand_at_the_end_folded_with_their_code(notebook):

@@ -200,4 +200,4 @@ def test_same_site_gives_same_file(site, pdf, epub, kind):
 def test_without_a_site_it_says_what_to_do(tmp_path):
     told = subprocess.run([sys.executable, PRINTED, "pdf", tmp_path], capture_output=True, text=True)
     assert told.returncode == 1
-    assert told.stderr == f'There is no book in {tmp_path}: run "make book" first.\n'
+    assert told.stderr == f"There is no book in {tmp_path}: build the book first, as the README says.\n"

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 from sphinx.errors import ConfigError
 
-REPOSITORY = re.compile(r"(https://github\.com)/([\w-]+)/([\w.-]+)/?")
+REPOSITORY = re.compile(r"(https://github\.com)/([\w-]+)/([\w.-]+?)(?:\.git)?/?")
 SITE = re.compile(r"https://[\w.-]+(:\d+)?(/[\w./~-]*)?")
 RELATIVE = re.compile(r'<meta property="og:url" content="[^"]*" />\n')
 
@@ -43,8 +43,8 @@ def set_addresses(app, config) -> None:
         "repository": f"{host}/{owner}/{name}",
         "edit_page_provider_name": "GitHub",
         "edit_page_url_template": f"{host}/{owner}/{name}/edit/{branch}/{source}",
-        # These three and the next three are for Colab, which opens the plain notebook that the site holds. The theme's
-        # own option, `repository_url`, would take the edit links there too.
+        # These three are for Colab, as are `repository_branch` and `path_to_docs`: it opens the plain notebook that the
+        # site holds. The theme's own option, `repository_url`, would take the edit links there too.
         "github_url": host,
         "github_user": owner,
         "github_repo": name,

@@ -5,11 +5,10 @@ hidden one that evaluates it in the kernel and glues its value, and at the end o
 """
 
 import ast
-import re
 
 import nbformat
 
-from mnist_helpers.glue import QUOTE, key_of
+from mnist_helpers.glue import QUOTE, key_of, title_of
 
 
 def read(text: str) -> nbformat.NotebookNode:
@@ -30,23 +29,24 @@ def with_quotes(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     ValueError
         If an expression is no Python. The message names the chapter and the expression.
     """
-    cells = []
+    title, cells = title_of(notebook.cells), []
     for cell in notebook.cells:
         if cell.cell_type == "markdown" and (quoted := QUOTE.findall(cell.source)):
             for expression in quoted:
-                _check(expression, notebook)
-            cells.append(_hidden("quote", *(f"quote({expression!r})" for expression in dict.fromkeys(quoted))))
+                _check_syntax(expression, title)
+            cells.append(
+                _hidden("quote", *(f"quote({expression!r}, {title!r})" for expression in dict.fromkeys(quoted)))
+            )
         cells.append(cell)
     if len(cells) > len(notebook.cells):
-        cells.append(_hidden("check_quotes", "check_quotes()"))
+        cells.append(_hidden("check_quotes", f"check_quotes({title!r})"))
     return nbformat.from_dict(notebook | {"cells": cells})
 
 
-def _check(expression: str, notebook: nbformat.NotebookNode) -> None:
+def _check_syntax(expression: str, title: str) -> None:
     try:
         ast.parse(expression, mode="eval")
     except SyntaxError as error:
-        title = re.search(r"^# (.+)", notebook.cells[0].source)[1]
         raise ValueError(f"{title}: the text quotes {expression}, which is no Python: {error.msg}") from None
 
 

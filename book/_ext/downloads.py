@@ -26,10 +26,12 @@ def write_downloads(app, exception) -> None:
     site = Path(app.outdir)
     downloads = site / "downloads"
     downloads.mkdir(exist_ok=True)
+    remove_wheels(downloads)
     wheel = shutil.copy(helper_wheel(execution_cache(site.parent)), downloads)
     with zipfile.ZipFile(downloads / ZIP, "w", zipfile.ZIP_DEFLATED) as everything:
         everything.write(wheel, Path(wheel).name)
-        for path in sorted((site.parent / "jupyter_execute" / "notebooks").glob("*.ipynb")):
+        for page in sorted(name for name in app.env.found_docs if name.startswith("notebooks/")):
+            path = site.parent / "jupyter_execute" / f"{page}.ipynb"
             executed, values = nbformat.read(path, as_version=4), quoted_values(path)
             notebook = plain(executed, values, chapter_number(path.stem), Path(wheel).name, app.config.html_baseurl)
             written = site / "_sources" / "notebooks" / path.name
@@ -48,6 +50,7 @@ def helper_wheel(folder: Path) -> Path:
     for found in folder.glob("*.whl"):
         if found.stat().st_mtime > (ROOT / "pyproject.toml").stat().st_mtime:
             return found
+    remove_wheels(folder)
     with TemporaryDirectory() as copy:
         for name in OF_THE_PACKAGE:
             source = ROOT / name
@@ -58,6 +61,12 @@ def helper_wheel(folder: Path) -> Path:
         offline = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check", "--quiet"]
         subprocess.run([sys.executable, "-m", "pip", "wheel", *offline, "--wheel-dir", folder, copy], check=True)
     return next(folder.glob("*.whl"))
+
+
+def remove_wheels(folder: Path) -> None:
+    """Clear away the wheels of earlier versions."""
+    for wheel in folder.glob("*.whl"):
+        wheel.unlink()
 
 
 def setup(app):

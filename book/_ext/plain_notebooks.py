@@ -2,7 +2,7 @@
 
 They are made from the executed notebooks that a build leaves, and hold no MyST: the numbers of the text are filled in,
 admonitions are quotes, or, folded, `<details>`, solutions stand at the end, and what is of the site alone is gone.
-What they use is rendered by JupyterLab (seen in `tests/test_jupyter.py`) and, as far as it can be looked up:
+What they use is rendered by JupyterLab (`tests/test_chapters_in_jupyterlab.py`) and, as far as it can be looked up:
 
 - VS Code: Markdown with HTML in it, in a trusted folder (microsoft/vscode, `extensions/markdown-language-features/
   notebook/index.ts`), formulas between dollars (`extensions/markdown-math`), and widgets (the wiki of
@@ -30,6 +30,7 @@ PAGE = re.compile(r"\[([^\]]+)\]\(\.\./([\w/]+)\.md(#[\w-]+)?\)")
 SECTION = re.compile(r"(\.ipynb)#[\w-]+\)")
 STILL = re.compile(r"<mnist-lab[^>]*>(.*)</mnist-lab>", re.DOTALL)
 HOW = re.compile(r'<span class="panel-how">.*?</span>', re.DOTALL)
+BESIDE = "\n# It lies beside the notebooks in the zip of all chapters, on the front page of the book."
 SOLUTION, SOLUTIONS = "#### Solution", "solutions"
 INSTALL = """\
 # The helper package of the book, if it is missing.{where}
@@ -109,6 +110,10 @@ def in_plain_output(output: nbformat.NotebookNode, image: dict) -> nbformat.Note
         page = HOW.sub("This is a still: run the cell, and the panel is live.", still[1])
         return output | {"data": {"text/html": page, "text/plain": data["text/plain"]}}
     if png := data.get("image/png"):
+        if "alt" not in image:
+            raise ValueError(
+                'A cell draws a figure without alt text. Give it in the metadata: {"mystnb": {"image": {"alt": "…"}}}.'
+            )
         width = output.metadata.get("image/png", {}).get("width", "")
         picture = f'<img src="data:image/png;base64,{png.strip()}" alt="{html.escape(image["alt"])}" width="{width}">'
         return output | {"data": {"text/html": picture, "text/plain": image["alt"]}, "metadata": {}}
@@ -118,7 +123,7 @@ def in_plain_output(output: nbformat.NotebookNode, image: dict) -> nbformat.Note
 def _install(wheel: str, site: str) -> str:
     if site:
         return INSTALL.format(where="", wheel=f"{site}downloads/{wheel}")
-    return INSTALL.format(where="\n# It lies beside this notebook in the zip of all chapters.", wheel=wheel)
+    return INSTALL.format(where=BESIDE, wheel=wheel)
 
 
 def quoted_values(path: Path) -> dict[str, str | int]:
