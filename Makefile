@@ -91,7 +91,7 @@ format: .venv/installed ## put code and notebooks in order before a commit
 	$(BIN)/nbstripout --extra-keys cell.metadata.user_expressions notebooks/*.ipynb
 
 requirements: .venv/installed ## compile requirements.txt anew from pyproject.toml
-	echo '-e .[book,dask,test]' | $(BIN)/uv pip compile - --universal --python-version 3.11 --no-annotate --quiet \
+	echo '-e .[book,test]' | $(BIN)/uv pip compile - --universal --python-version 3.11 --no-annotate --quiet \
 		--custom-compile-command 'make requirements' --output-file requirements.txt
 
 mark: .venv/installed ## draw the mark and the chapter digits anew

@@ -116,7 +116,7 @@ def test_windows_gets_the_commands_of_the_readme():
 
 
 def test_the_extras_that_are_installed_anew_are_those_of_the_makefile():
-    extras = ".[book,dask,test]"
+    extras = ".[book,test]"
     assert f"-e {extras}" in (ROOT / "Makefile").read_text(encoding="utf-8")
     assert extras in " ".join(step.get("run", "") for step in WORKFLOWS["weekly"]["jobs"]["newest-versions"]["steps"])
 
