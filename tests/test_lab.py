@@ -190,6 +190,7 @@ def test_an_address_opens_with_its_setting(panel, visit):
 
 def test_the_link_to_99_opens_with_that_setting(panel):
     panel.page.get_by_role("link", name="open this page with a setting that gets there").click()
+    panel.page.wait_for_url("**/train_here.html?*")
     opened = Panel(panel.page)
     assert opened.page.url.endswith("/train_here.html?" + lab_query(changed_settings(PAGE_99)))
     job = "document.querySelector('mnist-lab').session.job"

@@ -163,6 +163,9 @@ def test_the_download_of_a_chapter_is_its_plain_notebook_with_the_numbers_of_the
     for number in page.find("article").select(".pasted-text"):
         assert number.get_text() in text
     captions = [caption.get_text() for caption in page.select("figure figcaption .caption-number")]
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    pictures = [output for output in outputs if "<img" in output.get("data", {}).get("text/html", "")]
+    assert len(pictures) == len(page.select("article figure img"))
     assert [caption.strip().removeprefix("Fig. ") for caption in captions] == re.findall(
         r"\*\*Figure ([\d.]+)\.\*\*", text
     )
