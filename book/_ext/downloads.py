@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 import nbformat
 from chapters import read
-from cracking import ROOT, execution_cache
+from cracking import ROOT
 from jupyter_cache import get_cache
 from plain_notebooks import plain, quoted_values
 
@@ -29,17 +29,17 @@ def write_downloads(app, exception) -> None:
     downloads = site / "downloads"
     downloads.mkdir(exist_ok=True)
     remove_wheels(downloads)
-    wheel = shutil.copy(helper_wheel(execution_cache(site.parent)), downloads)
-    cache = get_cache(app.config.nb_execution_cache_path)
+    cache = app.config.nb_execution_cache_path
+    wheel = Path(shutil.copy(helper_wheel(Path(cache)), downloads))
     with zipfile.ZipFile(downloads / ZIP, "w", zipfile.ZIP_DEFLATED) as everything:
-        everything.write(wheel, Path(wheel).name)
+        everything.write(wheel, wheel.name, zipfile.ZIP_STORED)  # packed already
         for page in sorted(name for name in app.env.found_docs if name.startswith("notebooks/")):
             path = site.parent / "jupyter_execute" / f"{page}.ipynb"
             # From the cache, because myst-nb leaves no outputs there for a chapter that it found in the cache itself.
             chapter = read(Path(app.env.doc2path(page)).read_text(encoding="utf-8"))
-            _, executed = cache.merge_match_into_notebook(chapter, cell_meta=())
+            _, executed = get_cache(cache).merge_match_into_notebook(chapter, cell_meta=())
             values = quoted_values(path)
-            notebook = plain(executed, values, chapter_number(path.stem), Path(wheel).name, app.config.html_baseurl)
+            notebook = plain(executed, values, chapter_number(path.stem), wheel.name, app.config.html_baseurl)
             written = site / "_sources" / "notebooks" / path.name
             nbformat.write(notebook, written)
             everything.write(written, path.name)
