@@ -4,6 +4,9 @@ A chapter quotes a number in place, as an expression: ``{eval}`f"{accuracy:.1%}"
 reader's own kernel, after the last cell has run. The build has `quote` evaluate it where it stands, and `check_quotes`
 once more at the end, so that both show the same. Other pages quote by a name, which `glue` gives a value.
 
+A sentence that compares ends in a check, ``{eval}`holds(wide > narrow)```, of which the reader sees nothing as long as
+it is true. Where it is not, JupyterLab says so after the sentence, and the build stops.
+
 myst-nb's own ``glue`` leaves the same mark in a cell's output, and imports the whole of Sphinx for it, which takes two
 seconds a chapter.
 """
@@ -13,13 +16,35 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 from IPython import get_ipython
 from IPython.core.formatters import format_display_data
 from IPython.display import display as show
 
 QUOTE = re.compile(r"\{eval\}`([^`]+)`")
+CHECK = re.compile(r"\{eval\}`holds\([^`]+\)`")
+NOT_SO = " (not so in this run)"
 _HIDDEN = "application/papermill.record/"
 _quoted: dict[str, str | int] = {}
+_not_so_elsewhere: list[str] = []
+
+
+def holds(condition: bool) -> str:
+    """Bind a sentence to its numbers: give nothing if they bear it out, and a remark if they do not.
+
+    Parameters
+    ----------
+    condition : bool
+        What the sentence says, in terms of the chapter's names.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else, which would count as true, whatever the numbers.
+    """
+    if not isinstance(condition, bool | np.bool_):
+        raise TypeError(f"holds was given a {type(condition).__name__}; expected True or False, such as a comparison.")
+    return "" if condition else NOT_SO
 
 
 def glue(name: str, value: object, display: bool = True) -> None:
@@ -30,10 +55,12 @@ def glue(name: str, value: object, display: bool = True) -> None:
     name : str
         The key that ``{glue:text}`` and its kin quote it by.
     value : object
-        Anything that can be displayed.
+        Anything that can be displayed; what ``holds`` gives belongs to a sentence of another page.
     display : bool
         Whether to display it here too.
     """
+    if isinstance(value, str) and value == NOT_SO:
+        _not_so_elsewhere.append(name)
     bundle, metadata = format_display_data(value)
     prefix = "" if display else _HIDDEN
     mark = {"scrapbook": {"name": name, "mime_prefix": prefix}}
@@ -59,14 +86,15 @@ def quote(expression: str, chapter: str) -> None:
     ------
     ValueError
         If it cannot be evaluated, or gives anything but a string or an ``int`` (a NumPy number, for one, would be
-        shown as ``np.float64(0.5)``), or another value than where it was quoted before. The message names the chapter
-        and the sentence.
+        shown as ``np.float64(0.5)``), or another value than where it was quoted before; or if it is a check and does
+        not hold. The message names the chapter and the sentence.
     """
     if expression in _quoted:
         _check(expression, chapter)
     else:
         _quoted[expression] = _evaluated(expression, chapter)
-        glue(key_of(expression), _quoted[expression], display=False)
+        if not expression.startswith("holds("):
+            glue(key_of(expression), _quoted[expression], display=False)
 
 
 def check_quotes(chapter: str) -> None:
@@ -75,11 +103,14 @@ def check_quotes(chapter: str) -> None:
     Raises
     ------
     ValueError
-        If one gives another value now, as it would in JupyterLab, which evaluates the text when the last cell has run.
-        The message names the chapter and the sentence.
+        If one gives another value now, as it would in JupyterLab, which evaluates the text when the last cell has run;
+        or if a sentence of another page, which this chapter checks, does not hold. The message names the chapter or the
+        page, and the sentence.
     """
     for expression in _quoted:
         _check(expression, chapter)
+    for name in _not_so_elsewhere:
+        raise ValueError(f"{_place_elsewhere(name, chapter)} does not hold: {name} is false in this build.")
 
 
 def _check(expression: str, chapter: str) -> None:
@@ -99,6 +130,8 @@ def _evaluated(expression: str, chapter: str) -> str | int:
             f"{_place(expression, chapter)} quotes {expression}, which cannot be evaluated: "
             f"{type(error).__name__}: {error}"
         ) from None
+    if value == NOT_SO and expression.startswith("holds("):
+        raise ValueError(f"{_place(expression, chapter)} does not hold in this build: {expression} is false.")
     if type(value) not in (str, int):
         raise ValueError(
             f"{_place(expression, chapter)} quotes {expression}, which is a {type(value).__name__}. Quote a string or "
@@ -111,12 +144,26 @@ def _place(expression: str, chapter: str) -> str:
     """Name the chapter and the sentence that quote an expression; the kernel runs in the chapter's folder."""
     for path in Path().glob("*.ipynb"):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        if title_of(cells) != chapter:
-            continue
-        for sentence in re.split(r"(?<=[.:!?|])\s+|\n\n", "\n\n".join("".join(cell["source"]) for cell in cells)):
-            if f"{{eval}}`{expression}`" in sentence:
-                return f"{chapter}: “{sentence}”"
+        if title_of(cells) == chapter:
+            text = "\n\n".join("".join(cell["source"]) for cell in cells)
+            return _with_sentence(chapter, text, f"{{eval}}`{expression}`")
     return chapter
+
+
+def _place_elsewhere(name: str, chapter: str) -> str:
+    """Name the page and the sentence that a name is glued for."""
+    for path in Path("../book").glob("*.md"):
+        text, mark = path.read_text(encoding="utf-8"), f"::{name}"
+        if mark in text:
+            return _with_sentence(path.name, text, mark)
+    return f"{chapter}: a sentence of another page"
+
+
+def _with_sentence(place: str, text: str, mark: str) -> str:
+    for sentence in re.split(r"(?<=[.:!?|])\s+|\n\n", text):
+        if mark in sentence:
+            return f"{place}: “{CHECK.sub('', sentence)}”"
+    return place
 
 
 def title_of(cells: list[dict]) -> str:

@@ -11,6 +11,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from mnist_helpers.glue import key_of
 
+BETTER = "It reads more than the other{eval}`holds(share > 0.4)`."
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 SENTENCE = 'It reads {eval}`f"{share:.1%}"` of them.'
 
@@ -76,6 +77,45 @@ def test_a_quote_that_cannot_hold_names_chapter_and_sentence(tmp_path, cells, re
     message = re.sub(r"\x1b\[[0-9;]*m", "", str(failed.value))
     assert f"Training: “{SENTENCE}” quotes" in message
     assert reason in message
+
+
+def test_a_check_that_holds_leaves_nothing_in_the_text_and_nothing_glued(tmp_path):
+    notebook = chapter("from mnist_helpers.glue import holds", "share = 0.5", f"md:{BETTER}")
+    assert read(nbformat.writes(notebook)).cells[-2].source == "It reads more than the other."
+    made = executed(notebook, tmp_path)
+    assert not [output for cell in made.cells for output in cell.get("outputs", ())]
+
+
+@pytest.mark.parametrize("shares", [("0.3", "0.3"), ("0.5", "0.3")], ids=["where it stands", "at the end"])
+def test_a_sentence_that_its_numbers_do_not_bear_out_stops_the_build(tmp_path, shares):
+    first, last = (f"share = {share}" for share in shares)
+    with pytest.raises(CellExecutionError) as failed:
+        executed(
+            chapter("from mnist_helpers.glue import holds", first, f"md:First. {BETTER} {SENTENCE}", last), tmp_path
+        )
+    message = re.sub(r"\x1b\[[0-9;]*m", "", str(failed.value))
+    assert "Training: “It reads more than the other.” does not hold in this build: holds(share > 0.4) is" in message
+
+
+@pytest.mark.parametrize("condition", ["share", "[share]", "np.array([True, True])", "'False'"])
+def test_a_check_of_anything_but_true_or_false_stops_the_build(tmp_path, condition):
+    imports = "import numpy as np\nfrom mnist_helpers.glue import holds\nshare = 0.0"
+    with pytest.raises(CellExecutionError, match="expected True or False, such as a comparison"):
+        executed(chapter(imports, f"md:So it is{{eval}}`holds({condition})`."), tmp_path)
+
+
+def test_a_sentence_of_another_page_that_does_not_hold_stops_the_build(tmp_path):
+    pages, chapters = tmp_path / "book", tmp_path / "notebooks"
+    pages.mkdir()
+    chapters.mkdir()
+    sentence = "Wider is better{glue:text}`notebooks/04_training.ipynb::wider:s`."
+    (pages / "page.md").write_text(f"# A page\n\nFirst. {sentence} Last.", encoding="utf-8")
+    quoted = ["from mnist_helpers.glue import glue, holds\nshare = 0.5", f"md:{SENTENCE}"]
+    executed(chapter(*quoted, "glue('wider', holds(share > 0.4), display=False)"), chapters)
+    with pytest.raises(CellExecutionError) as failed:
+        executed(chapter(*quoted, "glue('wider', holds(share > 0.6), display=False)"), chapters)
+    message = re.sub(r"\x1b\[[0-9;]*m", "", str(failed.value))
+    assert f"page.md: “{sentence}” does not hold: wider is false in this build." in message
 
 
 @pytest.mark.parametrize("value", ["np.float64(0.5)", "0.5", "None"])

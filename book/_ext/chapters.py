@@ -2,13 +2,14 @@
 
 In a notebook, text quotes a number as an expression, ``{eval}`f"{accuracy:.1%}"```. Before each such cell comes a
 hidden one that evaluates it in the kernel and glues its value, and at the end one that evaluates all of them again.
+Checks, ``{eval}`holds(…)```, are evaluated likewise, stop the build where they fail, and leave nothing in the text.
 """
 
 import ast
 
 import nbformat
 
-from mnist_helpers.glue import QUOTE, key_of, title_of
+from mnist_helpers.glue import CHECK, QUOTE, key_of, title_of
 
 
 def read(text: str) -> nbformat.NotebookNode:
@@ -16,6 +17,7 @@ def read(text: str) -> nbformat.NotebookNode:
     notebook = with_quotes(nbformat.reads(text, as_version=4))
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
+            cell.source = CHECK.sub("", cell.source)
             cell.source = QUOTE.sub(lambda match: f"{{glue:text}}`{key_of(match[1])}`", cell.source)
             cell.source = cell.source.replace("](../book/", "](../")
     return notebook
