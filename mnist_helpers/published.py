@@ -1,4 +1,4 @@
-"""The runs that chapters 7 and 8 rest on: too long to be done while a page is built, so they come with the package.
+"""The runs that the later chapters rest on: too long to be done while a page is built, so they come with the package.
 
 Each group has a ``make`` target that trains it anew and writes its files in ``mnist_helpers/data/``; ``make help``
 says how long each takes. What was chosen was chosen on the validation set; the test set is opened for the
@@ -25,14 +25,105 @@ from PIL import Image
 from tqdm import tqdm
 
 from mnist_helpers.augment import distort
-from mnist_helpers.data import Mnist, load_mnist
-from mnist_helpers.plots import mean_and_deviation
+from mnist_helpers.data import Mnist, Split, load_mnist
 from mnist_helpers.recipe import ARTICLE, BEST_DENSE, CRACK_99, Recipe
-from mnist_helpers.sweep import load_run, sweep
+from mnist_helpers.statistics import mean_and_deviation
+from mnist_helpers.sweep import load_run, sweep, trained_runs
 from mnist_helpers.training import hardware, train, versions
 
 FOLDER = Path(__file__).with_name("data")
-SEEDS = range(5)
+SEEDS = range(10)
+
+# ---------------------------------------------------------------- variations of the post's network
+
+TWO_EPOCHS = replace(ARTICLE, epochs=2)
+FEW = replace(ARTICLE, training_images=6_000, epochs=16)
+ONE_PASS = replace(ARTICLE, training_images=10_800, epochs=1)
+BATCH_SIZES = (1, 10, 100, 500, 5_000)
+
+
+def _of_twenty_updates(batch_size: int) -> Recipe:
+    images, passes = min(20 * batch_size, 50_000), max(1, 20 * batch_size // 50_000)
+    return replace(ARTICLE, batch_size=batch_size, training_images=images, epochs=passes)
+
+
+# The recipes that chapters 3, 4 and 5 compare, by group and name.
+VARIATIONS = {
+    "building": {
+        "6 × 10": replace(TWO_EPOCHS, units=10),
+        "6 × 100": TWO_EPOCHS,
+        "6 × 200": replace(TWO_EPOCHS, units=200),
+        "1 × 100": replace(TWO_EPOCHS, hidden_layers=1),
+        "3 × 100": replace(TWO_EPOCHS, hidden_layers=3),
+        "12 × 100": replace(TWO_EPOCHS, hidden_layers=12),
+        "sigmoid": replace(TWO_EPOCHS, activation="sigmoid", last_activation="sigmoid"),
+        "relu": replace(TWO_EPOCHS, last_activation="relu"),
+        "leaky_relu": replace(TWO_EPOCHS, activation="leaky_relu"),
+        "relu, rate 0.01": replace(TWO_EPOCHS, last_activation="relu", learning_rate=0.01),
+        "leaky_relu, rate 0.01": replace(TWO_EPOCHS, activation="leaky_relu", learning_rate=0.01),
+    },
+    "batches": {f"1 epoch, {size:,}": replace(ONE_PASS, batch_size=size) for size in BATCH_SIZES}
+    | {f"20 updates, {size:,}": _of_twenty_updates(size) for size in BATCH_SIZES},
+    "overfitting": {
+        "the post's": ARTICLE,
+        "leaking": replace(ARTICLE, validation="leaking"),
+        "54,000 images": replace(ARTICLE, epochs=16),
+        "6,000 images": FEW,
+        "6,000 images, 144 epochs": replace(FEW, epochs=144),  # as many weight updates as with 54,000
+        "1,000 images": replace(FEW, training_images=1_000),
+        "10 units": replace(FEW, units=10),
+        "200 units": replace(FEW, units=200),
+        "400 units": replace(FEW, units=400),
+        "dropout 0.1": replace(FEW, dropout=0.1),
+        "dropout 0.2": replace(FEW, dropout=0.2),
+        "dropout 0.4": replace(FEW, dropout=0.4),
+        "weight decay 0.3": replace(FEW, weight_decay=0.3),
+        "weight decay 1.0": replace(FEW, weight_decay=1.0),
+        "weight decay 3.0": replace(FEW, weight_decay=3.0),
+        "batch norm": replace(FEW, batch_norm=True),
+        "batches of 100": replace(FEW, batch_size=100),
+        "batches of 100, batch norm": replace(FEW, batch_size=100, batch_norm=True),
+    },
+}
+REMEDIES = ("dropout", "weight decay", "batch norm")
+
+
+def train_variations(group: str, data: Mnist, store: str = "runs") -> None:
+    """Train the networks of ``VARIATIONS[group]`` and write that group.
+
+    Of the group ``overfitting``, the test set is opened for those that chapter 5 judges: the post's network, its two
+    variants on all images, and on 6,000 images the network without a remedy and with each remedy in the strength that
+    reads most of the validation images.
+    """
+    trained = trained_runs(VARIATIONS[group], SEEDS, data, store)
+    reached = {name: np.mean([run.history["val_accuracy"][-1] for run in runs]) for name, runs in trained.items()}
+    judged = set()
+    if group == "overfitting":
+        strengths = [[name for name in trained if name.startswith(remedy)] for remedy in REMEDIES]
+        judged = {"the post's", "leaking", "54,000 images", "6,000 images"}
+        judged |= {max(names, key=reached.get) for names in strengths}
+        test = data.open_test_set(f"to judge {', '.join(sorted(judged))}, as chapter 5 leaves them")
+    results = []
+    for name, runs in trained.items():
+        for run in runs:
+            number = min(len(data.validation), run.recipe.training_images)
+            few = Split(data.train.images[:number], data.train.labels[:number])
+            record = {
+                "name": name,
+                "seed": run.seed,
+                "recipe": asdict(run.recipe),
+                "history": {each: run.history[each] for each in ("loss", "accuracy", "val_loss", "val_accuracy")},
+                "training_loss": _judge(run.model, few)[0],
+            }
+            results.append(record | ({"test_accuracy": _judge(run.model, test)[1]} if name in judged else {}))
+        print(f"{name:<28}validation accuracy {reached[name]:.2%}{', judged' if name in judged else ''}")
+    _write(group, results)
+
+
+def _judge(model: keras.Model, split: Split) -> tuple[float, float]:
+    loss, accuracy = model.evaluate(split.flat, split.labels, batch_size=1000, verbose=0)
+    return loss, accuracy
+
 
 # ---------------------------------------------------------------- one idea at a time
 
@@ -54,6 +145,20 @@ IDEAS = {
     "elastic distortion": {"elastic": 0.7},
     "weight averaging": {"ema_momentum": 0.995},
 }
+# What two of the ideas are made of, each part tried alone in its idea's place.
+PARTS = {
+    "a learning-rate schedule": {
+        "schedule alone": {"schedule": "cosine", "warmup_epochs": 1},
+        "rate alone": {"learning_rate": 3e-3},
+    },
+    "width": {
+        "width alone": {"units": 384},
+        "depth alone": {"hidden_layers": 3},
+        "last activation alone": {"last_activation": "relu"},
+    },
+}
+# Recipes are chosen by the first five seeds; what an idea is worth is measured on all ten.
+CHOOSING_SEEDS = range(5)
 # Without the first one no number is to be believed; it is kept whatever it costs.
 ALWAYS_KEPT = ("a fair split",)
 
@@ -83,10 +188,14 @@ def one_idea_at_a_time(
         if candidate == recipe or part_of_affine or (out and always):
             continue
         tried = _last_epochs(candidate, data, store)
-        chosen = always or bool(tried.val_accuracy.mean() > outcome.val_accuracy.mean())
+        chosen = always or _choosing(tried) > _choosing(outcome)
         yield name, candidate, chosen, tried
         if chosen:
             recipe, outcome = candidate, tried
+
+
+def _choosing(outcome: pd.DataFrame) -> float:
+    return float(outcome[outcome.seed.isin(CHOOSING_SEEDS)].val_accuracy.mean())
 
 
 def _last_epochs(recipe: Recipe, data: Mnist, store: str) -> pd.DataFrame:
@@ -101,12 +210,18 @@ def train_ideas(data: Mnist, store: str = "runs") -> None:
     records = []
     columns = ["seed", "accuracy", "val_accuracy", "val_loss", "seconds"]
 
+    def note_one(direction, name, candidate, chosen, outcome):
+        accuracy = mean_and_deviation(outcome.val_accuracy, ".2%")
+        print(f"{direction:<8}{name:<32}{accuracy}{'  *' if chosen else ''}", flush=True)
+        shared = {"direction": direction, "name": name, "chosen": chosen, "recipe": asdict(candidate)}
+        records.extend(shared | row for row in outcome[columns].to_dict("records"))
+
     def note(direction, steps, recipe):
         for name, candidate, chosen, outcome in steps:
-            accuracy = mean_and_deviation(outcome.val_accuracy, ".2%")
-            print(f"{direction:<8}{name:<32}{accuracy}{'  *' if chosen else ''}", flush=True)
-            shared = {"direction": direction, "name": name, "chosen": chosen, "recipe": asdict(candidate)}
-            records.extend(shared | row for row in outcome[columns].to_dict("records"))
+            note_one(direction, name, candidate, chosen, outcome)
+            for part, change in PARTS.get(name, {}).items() if direction == "more" else ():
+                alone = replace(recipe, **change)
+                note_one("part", part, alone, False, _last_epochs(alone, data, store))
             recipe = candidate if chosen else recipe
         return recipe
 
@@ -160,7 +275,7 @@ def corrupted(images: np.ndarray, kind: str, strength: float) -> np.ndarray:
 
 
 def convolutional_network() -> keras.Sequential:
-    """Build the small convolutional network of chapter 8: from images of shape (n, 28, 28, 1) to logits."""
+    """Build the small convolutional network of chapter 9: from images of shape (n, 28, 28, 1) to logits."""
     stack = [keras.Input((28, 28, 1))]
     for filters in (24, 48):
         stack += [
@@ -286,6 +401,9 @@ def _print_accuracies(results: list[dict]) -> None:
 # ---------------------------------------------------------------- the files
 
 GROUPS: dict[str, Callable[[], None]] = {
+    "building": lambda: train_variations("building", load_mnist()),
+    "batches": lambda: train_variations("batches", load_mnist()),
+    "overfitting": lambda: train_variations("overfitting", load_mnist()),
     "ideas": lambda: train_ideas(load_mnist()),
     "crack": train_crack,
     "best": lambda: train_best(load_mnist()),
