@@ -400,36 +400,6 @@ def heat_table(
     return figure
 
 
-def mean_and_deviation(values: Sequence[float], spec: str = ".3f") -> str:
-    """Write what ``spread`` draws: ``mean ± standard deviation`` over seeds, each in the given format.
-
-    Parameters
-    ----------
-    values : sequence of float
-        One value a seed, at least two.
-    spec : str
-        Format specification of both numbers, such as ``".3f"`` or ``".1%"``.
-    """
-    return f"{np.mean(values):{spec}} ± {np.std(values, ddof=1):{spec}}"
-
-
-def exceeds(first: Sequence[float], second: Sequence[float]) -> bool:
-    """Tell whether one mean over seeds lies above another by more than two standard errors of their difference.
-
-    Parameters
-    ----------
-    first, second : sequence of float
-        One value a seed, at least two.
-    """
-    error = np.sqrt(np.var(first, ddof=1) / len(first) + np.var(second, ddof=1) / len(second))
-    return bool(np.mean(first) - np.mean(second) > 2 * error)
-
-
-def verdict(*parts: bool) -> str:
-    """Judge a claim by its parts: ``"holds"``, ``"holds in part"`` or ``"does not hold"``."""
-    return "holds" if all(parts) else "holds in part" if any(parts) else "does not hold"
-
-
 def _in_per_cent(share, _) -> str:
     return f"{100 * share:g}%"
 

@@ -1,4 +1,4 @@
-"""How far a number could be off: scatter over seeds, and 95 % intervals for means, differences and shares of images.
+"""How far a number could be off: scatter over seeds, and 95% intervals for means, differences and shares of images.
 
 The arithmetic is SciPy's; here stands which method the book uses for what. An interval is written in square brackets.
 Floor 1 of the package.

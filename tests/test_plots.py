@@ -102,23 +102,3 @@ def test_digit_grid_shows_every_image_once():
     images = np.random.default_rng(0).random((7, 28, 28))
     drawn = [axis.images[0].get_array() for axis in plots.digit_grid(images, columns=5).axes if axis.images]
     np.testing.assert_allclose(np.stack(drawn), images)
-
-
-def test_mean_and_deviation_in_words():
-    assert plots.mean_and_deviation([0.96, 0.98], ".1%") == "97.0% ± 1.4%"
-
-
-def test_a_mean_exceeds_another_by_two_standard_errors_or_not_at_all():
-    assert plots.exceeds([3.0, 3.2, 3.1], [1.0, 1.2, 1.1])
-    assert not plots.exceeds([1.0, 1.2, 1.1], [3.0, 3.2, 3.1])
-    # Means 1 apart; the standard error of the difference is 0.45 in the first case and 0.70 in the second.
-    assert plots.exceeds([1.0, 2.0, 3.0, 2.0, 2.0], [0.0, 1.0, 2.0, 1.0, 1.0])
-    assert not plots.exceeds([1.0, 2.0, 3.0], [0.3, 1.0, 1.7])
-
-
-@pytest.mark.parametrize(
-    ("parts", "words"),
-    [((True, True), "holds"), ((True, False), "holds in part"), ((False, False), "does not hold"), ((True,), "holds")],
-)
-def test_a_verdict_is_that_of_the_parts(parts, words):
-    assert plots.verdict(*parts) == words

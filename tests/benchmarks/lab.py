@@ -419,17 +419,18 @@ These are the measurements behind the page on which one trains in the browser, a
 everything was served from the machine itself, candidates took turns, and each figure is the median of {rounds} rounds
 unless it says otherwise.
 
-*Machine and versions:* {machine}. Other machines give other seconds; the ratios travel better.
+*Machine and versions:* {machine}. Other machines give other seconds, and may give other ratios.
 """
 EXPLANATIONS = {
     "Ten epochs": "The article's network, batch size and learning rate, on the page's own "
     f"{RECIPE.training_images:,} training images, with a look at its 2,000 validation images after each epoch; every "
     "run begins with fresh weights, and a first run of each candidate is left out as warm-up. The lab draws its curves "
     "meanwhile, and trains with one thread. Keras has a process of its own, all cores, and the same first weights each "
-    "time. TensorFlow.js and jax-js have a page each, with the images as 32-bit floats in memory, and draw nothing; an "
-    "*isolated* page is one whose server lets it use several threads, which an ordinary web server does not. "
-    "TensorFlow.js is trained by its `model.fit` where that is said, and otherwise in a loop of our own, in which the "
-    "gradients of the matrix product are computed in the way that suits its wasm backend.",
+    "time. TensorFlow.js and jax-js, two libraries for training in a browser, have a page each, with the images as "
+    "32-bit floats in memory, and draw nothing; *wasm* is WebAssembly, compiled code that a browser runs, as the lab's "
+    "engine is; an *isolated* page is one whose server lets it use several threads, which an ordinary web server does "
+    "not. TensorFlow.js is trained by its `model.fit` where that is said, and otherwise in a loop of our own, in which "
+    "the gradients of the matrix product are computed in the way that suits its wasm backend.",
     CRACKING: "The last challenge of the page, with the setting to which the page itself links. All 60,000 images are "
     "loaded, which is not counted: 54,000 to train on and 6,000 for validation. Each row is one run, in a page of its "
     "own. The first time is that of the epochs, each with its look at the validation images, up to the first whose "

@@ -314,8 +314,12 @@ SECTIONS = {
         epochs,
         "One epoch of the article's network over 54,000 images, without validation, in seconds (median of "
         f"{ROUNDS} rounds in which the candidates took turns). *First epoch more* is what the first epoch took in "
-        "addition: tracing, compilation and warm-up. *Share of SGEMM* is the time that the matrix products alone would "
-        "take at the rate of this machine's 2,000 × 2,000 product, over the time measured.",
+        "addition: *tracing*, in which a library goes through the Python code once and notes what is to be computed, "
+        "then compilation, then warm-up. *XLA* is the compiler of TensorFlow and JAX, which makes one piece of machine "
+        "code of the whole loop; `lax.scan` is how JAX hands it such a loop. *Eager* means that nothing is compiled: "
+        "each operation is carried out when Python comes to it. *Share of SGEMM* (the product of two matrices of "
+        "32-bit numbers, after its name in the libraries that compute it) is the time that the matrix products alone "
+        "would take at the rate of this machine's 2,000 × 2,000 product, over the time measured.",
     ),
     "The first point": (
         first_points,
@@ -325,14 +329,17 @@ SECTIONS = {
     "Sixty runs": (
         sweeps,
         "A sweep of 60 runs: 3 depths × 4 widths × 5 seeds, two epochs each, starting with no process, no compiled "
-        "loop and an empty store; median of 3 sweeps each, which took turns. The single process has all TensorFlow "
-        "threads, a worker has one. Memory is that of all processes together, shared pages counted once.",
+        "loop and an empty store; median of 3 sweeps each, which took turns. *loky* is the pool of worker processes "
+        "that joblib starts; Dask has workers too, which can be on other machines ({doc}`notebooks/06_many_runs`). The "
+        "single process has all TensorFlow threads, a worker has one. Memory is that of all processes together, shared "
+        "pages counted once.",
     ),
     "The panel": (
         panel,
         "The article's network in the retrain panel, in JupyterLab in a browser on the same machine, against the same "
         f"training called in a cell of the same notebook; they took turns, median of {ROUNDS} rounds with another seed "
-        "each.",
+        "each. A panel compiles in the background from the moment it is shown, and the first click came four seconds "
+        "later; what a first call of `train` waits for (*The first point*, above) is then mostly done.",
     ),
     "How time grows": (
         growth,
@@ -385,7 +392,7 @@ PAGE_HEAD = """\
 A slider is worth moving only if the answer comes at once. These are the measurements behind the helper package's
 training loop and its sweeps, as `make bench` wrote them on {date}.
 
-*Machine and versions:* {machine}. Other machines give other seconds; the ratios travel better.
+*Machine and versions:* {machine}. Other machines give other seconds, and may give other ratios.
 """
 
 
