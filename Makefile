@@ -6,10 +6,11 @@ BIN := .venv/bin
 PARALLEL := --numprocesses 2 --no-loadscope-reorder
 SITE := book/_build/html
 PRINTED := $(SITE)/downloads/cracking-99
+PUBLISHED := building batches overfitting ideas crack best convolution
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book pdf epub serve lab test check style bench bench-lab bench-99 grid building batches overfitting ideas crack best convolution format requirements mark engine clean
+.PHONY: help book pdf epub serve lab test check style bench bench-lab bench-99 grid $(PUBLISHED) format requirements mark engine clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
@@ -73,24 +74,16 @@ bench-99: .venv/installed ## measure the time to 99%, against Keras, PyTorch and
 grid: .venv/installed ## train the 200 settings that the page shows beside its own runs (half an hour)
 	$(BIN)/python book/lab/keras_grid.py
 
-building batches overfitting: .venv/installed
+$(PUBLISHED): .venv/installed
 	cd notebooks && ../$(BIN)/python -m mnist_helpers.published $@
 
 building: ## train the networks that chapter 3 compares (three minutes; in notebooks/runs)
 batches: ## train the networks that chapter 4 compares by batch size (two minutes; in notebooks/runs)
 overfitting: ## train the networks of chapter 5, whose run chapter 4 shows too (a quarter of an hour; in notebooks/runs)
-
-ideas: .venv/installed ## train chapter 7's ideas, one more and one less at a time (an hour; in notebooks/runs)
-	cd notebooks && ../$(BIN)/python -m mnist_helpers.published ideas
-
-crack: .venv/installed ## train CRACK_99 from ten seeds and open the test set once for each (six minutes)
-	$(BIN)/python -m mnist_helpers.published crack
-
-best: .venv/installed ## train BEST_DENSE from three seeds (three quarters of an hour; interrupted, it goes on where it was)
-	cd notebooks && ../$(BIN)/python -m mnist_helpers.published best
-
-convolution: .venv/installed ## train chapter 9's convolutional networks from three seeds (a quarter of an hour)
-	$(BIN)/python -m mnist_helpers.published convolution
+ideas: ## train chapter 7's ideas, one more and one less at a time (an hour; in notebooks/runs)
+crack: ## train CRACK_99 from ten seeds and open the test set once for each (six minutes)
+best: ## train BEST_DENSE from three seeds (three quarters of an hour; interrupted, it goes on where it was)
+convolution: ## train chapter 9's convolutional networks from three seeds (a quarter of an hour)
 
 format: .venv/installed ## put code and notebooks in order before a commit
 	$(BIN)/ruff check --fix .

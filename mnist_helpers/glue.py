@@ -72,6 +72,11 @@ def key_of(expression: str) -> str:
     return "quote-" + hashlib.sha256(expression.encode()).hexdigest()[:12]
 
 
+def is_check(expression: str) -> bool:
+    """Tell whether what the text quotes is a check, of which nothing is shown."""
+    return bool(CHECK.fullmatch(f"{{eval}}`{expression}`"))
+
+
 def quote(expression: str, chapter: str) -> None:
     """Evaluate an expression of the text among the notebook's names, and glue its value if it is quoted first here.
 
@@ -93,7 +98,7 @@ def quote(expression: str, chapter: str) -> None:
         _check(expression, chapter)
     else:
         _quoted[expression] = _evaluated(expression, chapter)
-        if not expression.startswith("holds("):
+        if not is_check(expression):
             glue(key_of(expression), _quoted[expression], display=False)
 
 
@@ -130,7 +135,7 @@ def _evaluated(expression: str, chapter: str) -> str | int:
             f"{_place(expression, chapter)} quotes {expression}, which cannot be evaluated: "
             f"{type(error).__name__}: {error}"
         ) from None
-    if value == NOT_SO and expression.startswith("holds("):
+    if value == NOT_SO and is_check(expression):
         raise ValueError(f"{_place(expression, chapter)} does not hold in this build: {expression} is false.")
     if type(value) not in (str, int):
         raise ValueError(

@@ -401,9 +401,7 @@ def _print_accuracies(results: list[dict]) -> None:
 # ---------------------------------------------------------------- the files
 
 GROUPS: dict[str, Callable[[], None]] = {
-    "building": lambda: train_variations("building", load_mnist()),
-    "batches": lambda: train_variations("batches", load_mnist()),
-    "overfitting": lambda: train_variations("overfitting", load_mnist()),
+    **{group: lambda group=group: train_variations(group, load_mnist()) for group in VARIATIONS},
     "ideas": lambda: train_ideas(load_mnist()),
     "crack": train_crack,
     "best": lambda: train_best(load_mnist()),
@@ -422,11 +420,14 @@ def read(group: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Each with ``name``, ``seed``, ``recipe`` (the hyperparameters, or None), ``val_accuracy`` and ``seconds``. Where
-        the test set was opened, also ``test_accuracy``, ``parameters``, ``corrupted`` (for each of ``CORRUPTIONS`` five
-        test accuracies) and ``val_accuracy_copies`` (by the mean probability over ``COPIES`` slightly distorted copies
-        of each image). ``seconds`` is the time of the whole run, that of ``BEST_DENSE`` worked out from a few epochs
-        with the machine to themselves. ``attrs`` holds the versions and the machine.
+        Each with ``name``, ``seed`` and ``recipe`` (the hyperparameters, or None). Those of ``VARIATIONS`` have
+        ``history`` (for ``loss``, ``accuracy``, ``val_loss`` and ``val_accuracy`` a value an epoch), ``training_loss``
+        (after training, on up to 6,000 of the training images) and, where the test set was opened, ``test_accuracy``.
+        The others have ``val_accuracy`` and ``seconds`` and, where the test set was opened, ``test_accuracy``,
+        ``parameters``, ``corrupted`` (for each of ``CORRUPTIONS`` five test accuracies) and ``val_accuracy_copies`` (by
+        the mean probability over ``COPIES`` slightly distorted copies of each image). ``seconds`` is the time of the
+        whole run, that of ``BEST_DENSE`` worked out from a few epochs with the machine to themselves. ``attrs`` holds
+        the versions and the machine.
 
     Raises
     ------

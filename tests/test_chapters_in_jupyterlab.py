@@ -12,7 +12,7 @@ from plain_notebooks import quoted_values
 from playwright.sync_api import expect
 from test_notebooks import NOTEBOOKS, chapters, notebooks
 
-from mnist_helpers.glue import CHECK, NOT_SO, QUOTE, key_of
+from mnist_helpers.glue import NOT_SO, QUOTE, is_check, key_of
 
 SYNTAX = re.compile(r"\{[\w:-]+\}|:::|NameError|```")
 
@@ -44,11 +44,7 @@ def with_values(chapter, values):
                     "expression": expression,
                     "result": {
                         "status": "ok",
-                        "data": {
-                            "text/plain": repr(
-                                "" if CHECK.match(f"{{eval}}`{expression}`") else values[key_of(expression)]
-                            )
-                        },
+                        "data": {"text/plain": repr("" if is_check(expression) else values[key_of(expression)])},
                         "metadata": {},
                     },
                 }
