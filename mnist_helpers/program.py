@@ -50,10 +50,10 @@ def _head(recipe, seed, distorted):
         )
     elif recipe.schedule == "cosine" or recipe.label_smoothing or recipe.training_images % recipe.batch_size:
         promise = "Gives the panel's result to rounding, which training can carry to the third digit."
-        if recipe.label_smoothing:
-            promise += " Its val_loss is smoothed."
     else:
         promise = "Gives the panel's weights, bit for bit, on the same machine with the same versions."
+    if recipe.label_smoothing:
+        promise += " Its val_loss is smoothed."
     tensorflow = ["import tensorflow as tf"] if recipe.validation == "leaking" or distorted else []
     ours = ["from mnist_helpers.augment import distort"] if distorted else []
     numpy = [] if recipe.ema_momentum else ["import numpy as np"]

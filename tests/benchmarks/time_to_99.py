@@ -312,15 +312,16 @@ PAGE_TEXT = f"""\
 
 How many seconds are there between untrained weights and the first epoch after which at least 99.0% of the
 {VALIDATION_IMAGES:,} validation images are classified rightly? `make bench-99` measured it on {{date}}, from
-{{seeds}}; the figures are medians over the seeds. The test set is not opened.
+{{seeds}}; each figure is the median over the seeds by itself, so that those of one
+row may belong to different runs. The test set is not opened.
 
 *Machine and versions:* {{machine}}. Other machines give other seconds, and may give other ratios.
 
 Each run has a fresh process, and the candidates take turns. In the seconds are compilation, the copying of the
 images into the library's own arrays, and the validation after each epoch; not in them are the import of the libraries
-and the reading of the data. A run that ends without 99% counts as one that takes for ever, and *validation accuracy* is
-then its best. *Seconds an epoch* is the whole time over the number of epochs, so it has a share of the compilation
-in it.
+and the reading of the data. A run ends when it reaches 99%, and one that never does counts as taking for ever.
+*Validation accuracy* is the best after any epoch of the run. *Seconds an epoch* is the whole time over the number of
+epochs, so it has a share of the compilation in it.
 
 {{table}}
 
@@ -332,8 +333,7 @@ in it.
   weight decay, and four of its own layers, in the model, for the same ranges of rotation, zoom, shift and shear.
   They interpolate one after the other, so its images are more blurred than ours, which are interpolated once; and
   `RandomShear` slants about the top row and not the middle, which moves a digit by up to {CRACK_99.shear * 13.5:.2f}
-  pixels more. In a `tf.data` pipeline these layers took about as much processor time as in the model, when that
-  was tried; it is not in the table.
+  pixels more.
 - **PyTorch** trains the same recipe, distortions included, in eager mode (each operation is carried out when Python
   comes to it, and nothing is compiled) with all threads; each batch is distorted at once by `affine_grid` and
   `grid_sample`.
