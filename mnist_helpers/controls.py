@@ -39,7 +39,8 @@ AUGMENTATIONS = {
     "none": _NONE,
     "shifts": _NONE | {"shift": 2.0},
     "shifts, turns and zooms": _NONE | {"rotation": 10.0, "zoom": 0.1, "shift": 1.5},
-    "these and elastic bends": _NONE | {"rotation": 10.0, "zoom": 0.1, "shift": 1.5, "elastic": 1.0},
+    "shifts, turns, zooms and slants": _NONE | {"rotation": 10.0, "zoom": 0.1, "shift": 1.5, "shear": 0.1},
+    "these and elastic bends": _NONE | {"rotation": 10.0, "zoom": 0.1, "shift": 1.5, "shear": 0.1, "elastic": 1.0},
 }
 OWN_AUGMENTATION = "as the recipe has it"
 
@@ -120,6 +121,8 @@ def settings_of(recipe: Recipe, seed: int) -> dict[str, object]:
 def recipe_of(settings: Mapping[str, object], base: Recipe) -> tuple[Recipe, int]:
     """Give the recipe and the seed that a setting of all controls makes; what no control sets is as in ``base``.
 
+    A constant learning rate has no warm-up, whatever ``base`` has.
+
     Raises
     ------
     RecipeError
@@ -132,6 +135,8 @@ def recipe_of(settings: Mapping[str, object], base: Recipe) -> tuple[Recipe, int
             accepted = ", ".join(map(repr, AUGMENTATIONS))
             raise RecipeError("augmentation", f"augmentation is {augmentation!r}; expected one of {accepted}.")
         values |= AUGMENTATIONS[augmentation]
+    if values["schedule"] == "constant":
+        values["warmup_epochs"] = 0
     return replace(base, **values), seed
 
 

@@ -14,15 +14,12 @@ import time
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import nbformat
 import pytest
 import websocket
 from playwright.sync_api import expect, sync_playwright
-
-from mnist_helpers.controls import settings_of
-from mnist_helpers.recipe import ARTICLE, Recipe
 
 SECONDS = 1_000  # of Playwright's milliseconds
 BROWSERS = (
@@ -57,20 +54,6 @@ def launched():
         browser = playwright.chromium.launch(executable_path=found, args=[*QUIET_BROWSER, *as_root])
         yield browser
         browser.close()
-
-
-def changed_settings(recipe: Recipe) -> dict[str, object]:
-    """Give what the controls of the lab in the page show for a recipe, where it is not the article's."""
-    article = settings_of(ARTICLE, seed=0)
-    return {name: value for name, value in settings_of(recipe, seed=0).items() if value != article[name]}
-
-
-def lab_query(settings: dict[str, object]) -> str:
-    """Write a setting as it stands in the address of a page with a lab."""
-    as_in_javascript = {True: "true", False: "false"}
-    return urlencode(
-        {name: as_in_javascript[value] if isinstance(value, bool) else value for name, value in settings.items()}
-    )
 
 
 def notebook(*sources):

@@ -42,6 +42,13 @@ def test_what_no_control_sets_is_kept():
     assert recipe_of(settings | {"augmentation": "none"}, base)[0] == replace(base, rotation=0.0)
 
 
+def test_a_constant_rate_takes_the_warm_up_away():
+    base = replace(ARTICLE, schedule="cosine", warmup_epochs=1)
+    settings = settings_of(base, 5)
+    assert recipe_of(settings | {"schedule": "constant"}, base)[0] == ARTICLE
+    assert recipe_of(settings, base)[0] == base
+
+
 def test_a_control_offers_the_recipes_own_value_too():
     (units,) = chosen_controls(["units"], replace(ARTICLE, units=30))
     assert list(units.choices) == sorted({*units.choices, 30})

@@ -89,9 +89,11 @@ def test_leaking_wants_all_images():
         Recipe(validation="leaking", training_images=1000)
 
 
-@pytest.mark.parametrize("other", [{"patience": 2}, {"validation": "leaking"}])
-def test_averaging_wants_whole_runs_and_a_held_out_set(other):
-    with pytest.raises(RecipeError, match="with early stopping or a leaking validation set; expected 0"):
+@pytest.mark.parametrize(
+    ("other", "case"), [({"patience": 2}, "early stopping"), ({"validation": "leaking"}, "a leaking validation set")]
+)
+def test_averaging_wants_whole_runs_and_a_held_out_set(other, case):
+    with pytest.raises(RecipeError, match=rf"ema_momentum is 0\.9 with {case}; expected 0"):
         Recipe(ema_momentum=0.9, **other)
 
 

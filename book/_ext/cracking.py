@@ -20,7 +20,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from mnist_helpers.controls import AUGMENTATIONS, CONTROLS, OWN_AUGMENTATION
 from mnist_helpers.data import Mnist, Split, load_mnist
-from mnist_helpers.recipe import ARTICLE
+from mnist_helpers.recipe import ARTICLE, CRACK_99, RULES
 
 try:
     import minify
@@ -117,8 +117,6 @@ COLLECTIONS = {
     "images.bin.gz": {"training": np.s_[:10_000], "validation": np.s_[::3], "test": np.s_[::5]},
     "all-images.bin.gz": {"training": np.s_[:], "validation": np.s_[:], "test": np.s_[:]},
 }
-# The engine of the page knows no elastic distortion.
-PAGE_AUGMENTATIONS = {name: sizes for name, sizes in AUGMENTATIONS.items() if not sizes["elastic"]}
 
 
 def add_lab(app, pagename, templatename, context, doctree) -> None:
@@ -161,16 +159,14 @@ def pack(source: str, destination: str) -> None:
 
 
 def lab_setup() -> dict:
-    """Give the controls of the panels, and the recipe that they begin with, as JSON takes them."""
-    controls = [asdict(control) for control in CONTROLS]
-    for control in controls:
-        if control["name"] == "augmentation":
-            control["choices"] = tuple(PAGE_AUGMENTATIONS)
+    """Give the controls of the panels, the recipes that they begin with, and a recipe's rules, as JSON takes them."""
     return {
-        "controls": controls,
-        "augmentations": PAGE_AUGMENTATIONS,
+        "controls": [asdict(control) for control in CONTROLS],
+        "augmentations": AUGMENTATIONS,
         "ownAugmentation": OWN_AUGMENTATION,
         "article": asdict(ARTICLE),
+        "starts": {"CRACK_99": asdict(CRACK_99)},
+        "rules": RULES,
     }
 
 

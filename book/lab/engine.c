@@ -8,12 +8,15 @@ number is computed here. A caller
         3 tanh. `rows` is the largest number of images handed in at once. Gives 1, or 0 if there is no memory.
     pixels(), labels()
         give the places to which images (784 bytes each, row by row) and their digits (a byte each) are copied.
-    accumulate(count, dropout, rotation, zoom, shift)
+    accumulate(count, dropout, label_smoothing, rotation, zoom, shift, shear, elastic)
         takes the first `count` images through the network and back and adds to the gradients. A batch may come in
         pieces, except with batch norm, which needs it whole. Gives the sum of the losses; right() how many were right.
     update(learning_rate, weight_decay), update_with_momentum(learning_rate, momentum)
         change the weights by one step of Adam, or of gradient descent with momentum, with the mean gradient over the
         images accumulated since the last step.
+    keep_averages(), average(momentum), exchange_averages()
+        begin a running average of the trainable parameters (gives 0 if there is no memory for it, else 1), let it
+        follow them after an update, and put the averages in the parameters' place; a second exchange undoes the first.
     evaluate(count)
         gives the sum of the losses of `count` images as the network stands; right(), answers(): a byte an image,
         losses(): a `real` an image, and outputs(layer): what each unit of a hidden layer made of each image.
@@ -25,7 +28,7 @@ number is computed here. A caller
     reseed(seed), shuffle(numbers, count), allocate(bytes)
         start the random numbers anew, bring int32 numbers into random order, and reserve memory for them (0: none left).
 
-create and allocate can enlarge the memory, which ends JavaScript's views of it: make them anew afterwards. Seeds are
+create, keep_averages and allocate can enlarge the memory, which ends JavaScript's views of it: make them anew afterwards. Seeds are
 whole numbers from 0 to 2^32 - 1. The same calls with the same seed give the same numbers; relaxed SIMD may round
 differently from machine to machine.
 
@@ -61,7 +64,7 @@ typedef uint8_t bytes __attribute__((ext_vector_type(4)));
 #define EXPORT __attribute__((visibility("default")))
 #define UNROLLED _Pragma("clang loop unroll(full)")
 
-enum { SIDE = 28, PIXELS = SIDE * SIDE, CLASSES = 10, MOST_HIDDEN_LAYERS = 8, MOST_UNITS = 512 };
+enum { SIDE = 28, PIXELS = SIDE * SIDE, CLASSES = 10, MOST_HIDDEN_LAYERS = 50, MOST_UNITS = 2048 };
 enum { LANES = 4, STRIP = 8, TILE = 4 }; // a product is computed in tiles of 4 rows and 8 columns
 enum { RELU, LEAKY_RELU, SIGMOID, TANH };
 enum { KERNEL, BIAS, GAMMA, BETA, MOVING_MEAN, MOVING_VARIANCE, KINDS };
@@ -93,12 +96,15 @@ static real *image_losses;
 static matrix images; // x of the first layer: pixels from 0 to 1
 static matrix delta;  // the gradient of the loss with respect to what the backward pass has reached
 static matrix delta_below, transposed;
+static real *nothing; // a row of zeros
 
-// All trainable parameters lie in one row, and in the same order their gradients and the optimiser's two moments.
-static real *parameters, *gradients, *first_moments, *second_moments;
+// All trainable parameters lie in one row, and in the same order their gradients, the optimiser's two moments, and,
+// if they are kept, their running averages.
+static real *parameters, *gradients, *first_moments, *second_moments, *averages;
 static int parameter_count;
 static int accumulated; // images since the last update
 static int number_right;
+static int averaged; // updates that the averages have followed
 static double power_1, power_2; // BETA_1 and BETA_2 to the power of the number of updates
 
 // ---------------------------------------------------------------------------------------------------------- memory
@@ -391,7 +397,8 @@ EXPORT int create(int hidden_layers, int units, int activation, int last_activat
         return 0;
     int height = fill_up(rows, TILE), widest = fill_up(units > CLASSES ? units : CLASSES, STRIP);
     last = hidden_layers, norm = batch_norm;
-    accumulated = number_right = no_memory = 0;
+    accumulated = number_right = averaged = no_memory = 0;
+    averages = 0;
     power_1 = power_2 = 1;
 
     image_bytes = reserve((uint64_t)rows * PIXELS, 1);
@@ -402,6 +409,7 @@ EXPORT int create(int hidden_layers, int units, int activation, int last_activat
     delta = new_matrix(height, widest);
     delta_below = new_matrix(height, widest);
     transposed = new_matrix(widest, widest);
+    nothing = reserve(widest, sizeof(real));
     int most_places = height > PIXELS ? height : PIXELS;
     entries = reserve(most_places, sizeof(lanes));
     places = reserve(most_places, sizeof(int32_t));
@@ -478,8 +486,56 @@ static lanes clip(lanes place)
     return place > highest ? highest : place;
 }
 
+// Simard, Steinkraus and Platt 2003: a field of displacements is noise that a Gaussian of this many pixels smooths.
+enum { GROUPS_OF_A_ROW = SIDE / LANES };
+static const real SMOOTHNESS = 4;
+static lanes field[2][PIXELS / LANES]; // of rows and of columns
+
+// Each row of the matrix that smooths has the length 1, which keeps the variance of independent noise.
+static void fill_smoothing(real smoothing[SIDE][SIDE])
+{
+    for (int i = 0; i < SIDE; i++) {
+        real squares = 0;
+        for (int j = 0; j < SIDE; j++) {
+            real distance = (i - j) / SMOOTHNESS;
+            smoothing[i][j] = exponential((lanes){} - distance * distance / 2)[0];
+            squares += smoothing[i][j] * smoothing[i][j];
+        }
+        for (int j = 0; j < SIDE; j++) smoothing[i][j] /= __builtin_sqrt(squares);
+    }
+}
+
+// The columns of a square are smoothed, and it is turned, so that a second time smooths what were its rows.
+static void smooth(const lanes *from, real *to)
+{
+    static real smoothing[SIDE][SIDE];
+    if (!smoothing[0][0]) fill_smoothing(smoothing);
+    for (int i = 0; i < SIDE; i++)
+        for (int group = 0; group < GROUPS_OF_A_ROW; group++) {
+            lanes sum = 0;
+            for (int k = 0; k < SIDE; k++) sum += smoothing[i][k] * from[k * GROUPS_OF_A_ROW + group];
+            UNROLLED for (int j = 0; j < LANES; j++) to[(group * LANES + j) * SIDE + i] = sum[j];
+        }
+}
+
+// Noise from -1 to 1 has the variance 1/3. 64 random bits make four numbers.
+static void draw_field(double elastic)
+{
+    static lanes noise[PIXELS / LANES], turned[PIXELS / LANES];
+    const real size = elastic * __builtin_sqrt(3) * 0x1p-15;
+    for (int axis = 0; axis < 2; axis++) {
+        for (int group = 0; group < PIXELS / LANES; group++) {
+            uint64_t bits = random_bits();
+            UNROLLED for (int j = 0; j < LANES; j++)
+                noise[group][j] = ((int)(bits >> 16 * j & 0xFFFF) - 0x7FFF.8p0) * size;
+        }
+        smooth(noise, (real *)turned);
+        smooth(turned, (real *)field[axis]);
+    }
+}
+
 // From each place in the new image back to its place in the old one, and there a mean of the four pixels around it.
-static void distort_images(int count, double rotation, double zoom, double shift)
+static void distort_images(int count, double rotation, double zoom, double shift, double shear, double elastic)
 {
     enum { BORDERED = SIDE + 2 }; // a border of black pixels stands for all that lies outside
     static real old[BORDERED * BORDERED];
@@ -492,11 +548,15 @@ static void distort_images(int count, double rotation, double zoom, double shift
         cosine_and_sine(rotation * even() * (3.14159265358979323846 / 180), &cosine, &sine);
         double height = 1 + zoom * even(), width = 1 + zoom * even();
         real down = centre + 1 + shift * even(), along = centre + 1 + shift * even();
-        real down_y = cosine / height, down_x = -sine / height, along_y = sine / width, along_x = cosine / width;
+        real down_y = cosine / height, down_x = -sine / height, along_x = cosine / width;
+        real along_y = sine / width + shear * even();
+        if (elastic) draw_field(elastic);
         for (int group = 0; group < PIXELS / LANES; group++) {
             real y = group * LANES / SIDE - centre;
             lanes x = (lanes){0, 1, 2, 3} + (group * LANES % SIDE - centre);
-            lanes row = clip(down_y * y + down_x * x + down), column = clip(along_y * y + along_x * x + along);
+            lanes row = down_y * y + down_x * x + down, column = along_y * y + along_x * x + along;
+            if (elastic) row += field[0][group], column += field[1][group];
+            row = clip(row), column = clip(column);
             wholes whole_row = __builtin_convertvector(row, wholes);
             wholes whole_column = __builtin_convertvector(column, wholes);
             wholes corner = whole_row * BORDERED + whole_column;
@@ -625,9 +685,11 @@ static int softmax(int image, real *p, real *log_sum)
 }
 
 // The cross-entropy -ln p of each image's true digit, summed; its gradient with respect to the logits is p minus 1 for
-// the true digit, minus 0 for the others.
-static double judge(int count)
+// the true digit, minus 0 for the others. Label smoothing (Szegedy et al. 2016) spreads a share of that 1 evenly over all
+// digits.
+static double judge(int count, double label_smoothing)
 {
+    const real left = 1 - label_smoothing, spread = label_smoothing / CLASSES;
     double sum = 0;
     number_right = 0;
     for (int i = 0; i < count; i++) {
@@ -635,9 +697,10 @@ static double judge(int count)
         int label = image_labels[i];
         image_answers[i] = softmax(i, p, &log_sum);
         number_right += image_answers[i] == label;
-        image_losses[i] = log_sum - *logit(i, label);
+        image_losses[i] = log_sum - left * *logit(i, label);
+        for (int j = 0; j < CLASSES; j++) image_losses[i] -= spread * *logit(i, j), p[j] -= spread;
         sum += image_losses[i];
-        p[label] -= 1;
+        p[label] -= left;
         for (int j = 0; j < 2 * STRIP; j++) at(delta, i, j / STRIP)[j % STRIP] = p[j];
     }
     return sum;
@@ -700,7 +763,6 @@ static matrix transpose(layer *l)
 // dL/dx = dL/dz Wᵀ.
 static void backward(int count, double dropout)
 {
-    static const lanes nothing[MOST_UNITS / LANES];
     for (int n = last; n >= 0; n--) {
         layer *l = &layers[n];
         if (n < last) {
@@ -716,7 +778,7 @@ static void backward(int count, double dropout)
             ((lanes *)gradient_of(l, BIAS))[group] += sum;
         }
         if (!n) break;
-        multiply(delta, 0, count, l->units, transpose(l), l->inputs, (const real *)nothing, delta_below);
+        multiply(delta, 0, count, l->units, transpose(l), l->inputs, nothing, delta_below);
         matrix done = delta;
         delta = delta_below, delta_below = done;
     }
@@ -724,14 +786,15 @@ static void backward(int count, double dropout)
 
 // ----------------------------------------------------------------------------------------------------------- steps
 
-EXPORT double accumulate(int count, double dropout, double rotation, double zoom, double shift)
+EXPORT double accumulate(int count, double dropout, double label_smoothing, double rotation, double zoom, double shift,
+                         double shear, double elastic)
 {
-    if (rotation || zoom || shift)
-        distort_images(count, rotation, zoom, shift);
+    if (rotation || zoom || shift || shear || elastic)
+        distort_images(count, rotation, zoom, shift, shear, elastic);
     else
         copy_images(count);
     forward(count, 1, dropout);
-    double loss = judge(count);
+    double loss = judge(count, label_smoothing);
     backward(count, dropout);
     accumulated += count;
     return loss;
@@ -741,7 +804,7 @@ EXPORT double evaluate(int count)
 {
     copy_images(count);
     forward(count, 0, 0);
-    return judge(count);
+    return judge(count, 0);
 }
 
 EXPORT real *predict(void)
@@ -785,4 +848,26 @@ EXPORT void update_with_momentum(double learning_rate, double momentum)
         p[i] += velocity[i];
     }
     accumulated = 0;
+}
+
+EXPORT int keep_averages(void)
+{
+    averages = allocate(parameter_count * sizeof(real));
+    return averages != 0;
+}
+
+// Polyak and Juditsky 1992; after the first update the average is what that update gave, as Keras has it.
+EXPORT void average(double momentum)
+{
+    real share = averaged++ ? 1 - momentum : 1;
+    for (int i = 0; i < parameter_count; i++) averages[i] += share * (parameters[i] - averages[i]);
+}
+
+EXPORT void exchange_averages(void)
+{
+    for (int i = 0; i < parameter_count; i++) {
+        real value = parameters[i];
+        parameters[i] = averages[i];
+        averages[i] = value;
+    }
 }

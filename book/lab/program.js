@@ -29,17 +29,19 @@ export function recipeInWords(recipe, article) {
 // `total` is how many training images the page has, of Keras's 54,000.
 export function kerasProgram(recipe, seed, article, total) {
   const f = (name) => literal(recipe[name]);
-  const distorted = Boolean(recipe.rotation || recipe.zoom || recipe.shift);
+  const smoothed = recipe.label_smoothing > 0;
+  const distortions = ["rotation", "zoom", "shift", "shear", "elastic"];
+  const distorted = distortions.some((name) => recipe[name]);
   const leaking = recipe.validation === "leaking";
   const few = total < 54_000;
   const head = [
     ...wrapped(`${recipeInWords(recipe, article)}; seed ${seed}`, 76),
     "Keras draws other random numbers than the page: expect its result within the",
-    "spread over seeds.",
+    `spread over seeds.${smoothed ? " Its val_loss is smoothed." : ""}`,
   ].map((line) => `# ${line}`);
   const imports = [
     "import keras",
-    "import numpy as np",
+    ...(recipe.ema_momentum ? [] : ["import numpy as np"]),
     ...(leaking || distorted ? ["import tensorflow as tf"] : []),
     "",
     ...(distorted ? ["from mnist_helpers.augment import distort"] : []),
@@ -60,7 +62,11 @@ export function kerasProgram(recipe, seed, article, total) {
       `images, labels = mnist.train.flat${range}, mnist.train.labels${range}`,
       `validation = (mnist.validation.flat${step}, mnist.validation.labels${step})`,
     );
-  const sizes = ["rotation", "zoom", "shift"].map((name) => `${name}=${f(name)}`).join(", ");
+  const categorical = (name) => `keras.utils.to_categorical(${name}, 10)`;
+  if (smoothed) data.push(`labels = ${categorical("labels")}`);
+  if (smoothed && !leaking) data.push(`validation = (validation[0], ${categorical("validation[1]")})`);
+  const shown = distortions.filter((name, i) => i < 3 || recipe[name]);
+  const sizes = shown.map((name) => `${name}=${f(name)}`).join(", ");
   const distortion = `
 class Distort(keras.layers.Layer):
     def call(self, images, training=False):
@@ -79,9 +85,13 @@ class Distort(keras.layers.Layer):
   const falling = recipe.epochs * steps - warmup;
   const cosine = warmup ? `0.0, ${falling}, warmup_target=${f("learning_rate")}, warmup_steps=${warmup}` : `${f("learning_rate")}, ${falling}`;
   const constant = recipe.schedule === "constant";
+  const averaging = recipe.ema_momentum ? `,\n        use_ema=True, ema_momentum=${f("ema_momentum")},\n    ` : "";
+  const loss = smoothed
+    ? `CategoricalCrossentropy(\n        from_logits=True, label_smoothing=${f("label_smoothing")}\n    )`
+    : "SparseCategoricalCrossentropy(from_logits=True)";
   parts.push(`${constant ? "" : `rate = keras.optimizers.schedules.CosineDecay(\n    ${cosine}\n)\n`}model.compile(
-    optimizer=keras.optimizers.Adam(${constant ? f("learning_rate") : "rate"}${decay}),
-    loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    optimizer=keras.optimizers.Adam(${constant ? f("learning_rate") : "rate"}${decay}${averaging}),
+    loss=keras.losses.${loss},
     metrics=["accuracy"],
 )`);
   parts.push(training(recipe, seed, leaking, few ? 2_000 : 6_000));
@@ -106,6 +116,13 @@ function model(recipe, seed, distorted) {
 }
 
 function training(recipe, seed, leaking, held) {
+  if (recipe.ema_momentum)
+    return `history = model.fit(
+    images, labels, batch_size=${recipe.batch_size}, epochs=${recipe.epochs},
+    validation_data=validation, validation_batch_size=${held}, verbose=2,
+    # validation sees the averaged weights
+    callbacks=[keras.callbacks.SwapEMAWeights()],
+).history`;
   const all = recipe.training_images + held;
   const lines = leaking
     ? [
@@ -122,10 +139,18 @@ function training(recipe, seed, leaking, held) {
         `for epoch in range(${recipe.epochs}):`,
         `    order = generator.permutation(${recipe.training_images})`,
       ];
+  if (recipe.patience) lines.unshift("best_loss, best_epoch, best_weights = np.inf, -1, None");
+  const stopping = `
+    if history["val_loss"][0] < best_loss:
+        best_loss, best_epoch = history["val_loss"][0], epoch
+        best_weights = model.get_weights()
+    if epoch - best_epoch >= ${recipe.patience}:
+        break
+model.set_weights(best_weights)`;
   return `${lines.join("\n")}
     history = model.fit(
         images[order], labels[order], batch_size=${recipe.batch_size}, shuffle=False,
         validation_data=${leaking ? "(images[held_out], labels[held_out])" : "validation"},
         validation_batch_size=${held}, verbose=2,
-    ).history`;
+    ).history${recipe.patience ? stopping : ""}`;
 }

@@ -10,7 +10,8 @@ const loadGrid = () => (grid ??= fetch(new URL("keras.json", import.meta.url)).t
 // ---------------------------------------------------------------- the panel
 
 export function retrain(element, setup) {
-  const base = { ...setup.article, ...JSON.parse(element.getAttribute("recipe") ?? "{}") };
+  const start = setup.starts[new URLSearchParams(location.search).get("start")];
+  const base = { ...(start ?? setup.article), ...JSON.parse(element.getAttribute("recipe") ?? "{}") };
   const seed = Number(element.getAttribute("seed") ?? 0);
   const names = element.getAttribute("controls")?.split(" ") ?? setup.controls.map(({ name }) => name);
   const place = [...document.querySelectorAll('mnist-lab[view="retrain"]')].indexOf(element) + 1;

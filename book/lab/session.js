@@ -5,7 +5,6 @@ const MOST_POINTS = 400; // of a training curve, an even number; more cannot be 
 const MOST_TRIALS = 40; // then the oldest that is not pinned is forgotten
 const SILENCE = 20_000; // milliseconds without a word from a worker that trains, after which it counts as lost
 const HIGHEST_SEED = 2 ** 31 - 1;
-const BEYOND_THE_ENGINE = ["label_smoothing", "shear", "elastic", "ema_momentum", "patience"];
 const LOST = "The page's training stopped answering, and was started anew. What was finished is still here: press Train again.";
 
 // ---------------------------------------------------------------- the one worker of a page
@@ -117,24 +116,20 @@ export function settingsOf(recipe, seed, setup) {
 }
 
 export function recipeOf({ seed, augmentation, ...values }, base, setup) {
-  return [{ ...base, ...values, ...setup.augmentations[augmentation] }, seed];
+  const warmup = values.schedule === "constant" ? { warmup_epochs: 0 } : {};
+  return [{ ...base, ...values, ...warmup, ...setup.augmentations[augmentation] }, seed];
 }
 
-// What Python's Recipe would refuse, of what the controls let through: {name, sentence}, or null.
-function problemOf(recipe, seed, most) {
-  const at = (name, sentence) => ({ name, sentence });
+const COMPARISONS = { "==": (a, b) => a === b, "!=": (a, b) => a !== b, ">=": (a, b) => a >= b };
+
+// What is wrong with a setting, of what the controls let through, by the rules of mnist_helpers/recipe.py: {name, sentence}, or null.
+function problemOf(recipe, seed, most, rules) {
   if (!Number.isInteger(seed) || seed < 0 || seed > HIGHEST_SEED)
-    return at("seed", `seed is ${seed ?? "empty"}; expected a whole number from 0 to ${HIGHEST_SEED.toLocaleString("en-GB")}.`);
-  if (recipe.validation === "leaking" && recipe.training_images !== most) {
-    const [given, expected] = [recipe.training_images, most].map((number) => number.toLocaleString("en-GB"));
-    return at(
-      "training_images",
-      `training_images is ${given} with a leaking validation set; expected ${expected}, because that split is drawn anew from all images. Use a held-out split for fewer.`,
-    );
-  }
-  const beyond = BEYOND_THE_ENGINE.find((name) => recipe[name]);
-  if (beyond) return at(beyond, `${beyond} is ${recipe[beyond]}; expected 0, because only Keras, in the notebook, has it.`);
-  return null;
+    return { name: "seed", sentence: `seed is ${seed ?? "empty"}; expected a whole number from 0 to ${HIGHEST_SEED.toLocaleString("en-GB")}.` };
+  const values = { ...recipe, most };
+  const broken = rules.find(({ case: all }) => all.every(([name, sign, other]) => COMPARISONS[sign](values[name], values[other] ?? other)));
+  if (!broken) return null;
+  return { name: broken.name, sentence: broken.sentence.replace(/{(\w+)}/g, (_, name) => values[name].toLocaleString("en-GB", { maximumFractionDigits: 9 })) };
 }
 
 export function parameterCount({ hidden_layers, units, batch_norm }) {
@@ -193,7 +188,7 @@ export class Session {
 
   get problem() {
     const [recipe, seed] = this.job;
-    return problemOf(recipe, seed, this.most);
+    return problemOf(recipe, seed, this.most, this.setup.rules);
   }
 
   get changed() {
@@ -296,7 +291,7 @@ export class Session {
       this.message = `${titleOf(trial)} was stopped in epoch ${epoch} of ${trial.recipe.epochs}; what it reached is kept.`;
     } else if (ended === "failed") this.message = `Training failed: ${why}`;
     else {
-      this.#pace *= trial.seconds / this.expectedSeconds(trial.recipe);
+      this.#pace *= trial.seconds / this.expectedSeconds({ ...trial.recipe, epochs });
       this.message = `${titleOf(trial)} has finished: validation accuracy ${percent(trial.history.val_accuracy[epochs - 1])} after the last epoch.`;
     }
     this.trials = [...this.trials, trial];
@@ -378,8 +373,9 @@ export class Session {
   // By what was measured on one machine, and by what this page has trained.
   expectedSeconds(recipe) {
     const calculations = 6 * parameterCount(recipe) * (recipe.training_images + this.images.validation / 3);
-    const distorting = recipe.rotation || recipe.zoom || recipe.shift ? 1e-5 * recipe.training_images : 0;
-    return this.#pace * recipe.epochs * (calculations / 4e10 + distorting + 0.004);
+    const { rotation, zoom, shift, shear, elastic } = recipe;
+    const distorting = (rotation || zoom || shift || shear || elastic ? 1e-5 : 0) + (elastic ? 1e-5 : 0);
+    return this.#pace * recipe.epochs * (calculations / 4e10 + distorting * recipe.training_images + 0.004);
   }
 
   // ---- what the panel shows, under the names of the notebook's

@@ -92,10 +92,10 @@ class Network {
   }
 
   constructor(exports, recipe, seed, rows) {
-    const { hidden_layers, units, activation, last_activation, batch_norm } = recipe;
+    const { hidden_layers, units, activation, last_activation, batch_norm, ema_momentum } = recipe;
     Object.assign(this, { exports, recipe, rows });
     const [inner, outer] = [activation, last_activation].map((name) => ACTIVATIONS.indexOf(name));
-    if (!exports.create(hidden_layers, units, inner, outer, Number(batch_norm), rows, seed))
+    if (!exports.create(hidden_layers, units, inner, outer, Number(batch_norm), rows, seed) || (ema_momentum && !exports.keep_averages()))
       throw new Error("This network is too large for the memory of this page. Take fewer units or a smaller batch.");
     this.order = exports.allocate(4 * 60_000);
     this.bytes = new Uint8Array(exports.memory.buffer);
@@ -145,6 +145,11 @@ class Network {
   set weights(copy) {
     let place = 0;
     for (const values of this.parameters()) values.set(copy.subarray(place, (place += values.length)));
+  }
+
+  // Put the running averages, if there are any, in the weights' place; a second time undoes it.
+  exchangeAverages() {
+    if (this.recipe.ema_momentum) this.exports.exchange_averages();
   }
 
   // The first layer's weights, a picture of 784 pixels for each unit from the first on.
@@ -238,6 +243,8 @@ async function train({ id, recipe, seed, address }) {
     const rows = Math.min(recipe.batch_size, recipe.batch_norm ? recipe.training_images : ROWS);
     run.network = await Network.create(recipe, seed, Math.max(Math.ceil(rows / 4) * 4, 100));
     await epochs(id, run, recipe, data);
+    run.network.exchangeAverages();
+    if (run.best) run.network.weights = run.best.weights;
     const weights = run.network.weights;
     postMessage({ id, ended: run.stopped ? "stopped" : "finished", weights }, [weights.buffer]);
   } catch (error) {
@@ -254,16 +261,20 @@ async function epochs(id, run, recipe, data) {
   const everything = data.training.number + data.validation.number;
   const ended = () => run.stopped;
   const steps = Math.ceil(recipe.training_images / recipe.batch_size);
-  for (let epoch = 0; epoch < recipe.epochs; epoch++) {
+  // Early stopping ends where no epoch has had a lower validation loss than the best one for so long.
+  for (let epoch = 0; epoch < recipe.epochs && !(run.best && epoch - run.best.epoch > recipe.patience); epoch++) {
     const started = performance.now();
     // The leak: training and validation images are dealt anew from all of them, in every epoch and for each of the two.
     const order = leaking ? network.shuffled(everything).subarray(data.validation.number) : network.shuffled(recipe.training_images);
     const sums = await trainEpoch(id, run, recipe, splits, order, epoch, steps);
     if (run.stopped) return;
     const held = leaking ? network.shuffled(everything).subarray(0, data.validation.number) : everyPlace(data.validation);
+    network.exchangeAverages();
     const validation = await evaluate(network, leaking ? splits : [data.validation], held, ended);
+    network.exchangeAverages();
     if (run.stopped) return;
     if (!Number.isFinite(validation.loss)) throw diverged("validation loss", validation.loss, epoch, recipe, steps, steps);
+    if (recipe.patience && !(run.best?.loss <= validation.loss)) run.best = { epoch, loss: validation.loss, weights: network.weights };
     postMessage({
       id,
       epoch: epoch + 1,
@@ -278,7 +289,7 @@ async function epochs(id, run, recipe, data) {
 
 async function trainEpoch(id, run, recipe, splits, order, epoch, steps) {
   const { network } = run;
-  const { dropout, rotation, zoom, shift } = recipe;
+  const { dropout, label_smoothing, rotation, zoom, shift, shear, elastic } = recipe;
   const epochSums = { loss: 0, right: 0 };
   let point = { loss: 0, right: 0, images: 0 }, pointed = performance.now(), done = 0;
   for (let step = 0; step < steps; step++) {
@@ -286,7 +297,7 @@ async function trainEpoch(id, run, recipe, splits, order, epoch, steps) {
     for (let start = 0; start < batch.length; start += network.rows) {
       const some = batch.subarray(start, start + network.rows);
       network.put(splits, some);
-      const loss = network.exports.accumulate(some.length, dropout, rotation, zoom, shift);
+      const loss = network.exports.accumulate(some.length, dropout, label_smoothing, rotation, zoom, shift, shear, elastic);
       if (!Number.isFinite(loss)) throw diverged("training loss", loss, epoch, recipe, step + 1, steps);
       const right = network.exports.right();
       for (const sums of [epochSums, point]) (sums.loss += loss), (sums.right += right);
@@ -295,6 +306,7 @@ async function trainEpoch(id, run, recipe, splits, order, epoch, steps) {
       if (run.stopped) return epochSums;
     }
     network.exports.update(learningRate(recipe, steps, epoch * steps + step), recipe.weight_decay);
+    if (recipe.ema_momentum) network.exports.average(recipe.ema_momentum);
     done += batch.length;
     // The first point comes at once, and the last of an epoch with the epoch's own.
     if (performance.now() - pointed >= MILLISECONDS_BETWEEN_POINTS || (epoch === 0 && step === 0) || step === steps - 1) {
@@ -335,7 +347,7 @@ let asked = { id: null, network: null }; // the finished network of the last que
 async function networkOf({ id, recipe, weights }) {
   if (running.get(id)?.network) return running.get(id).network;
   if (asked.id !== id) {
-    const network = await Network.create(recipe, 0, ROWS);
+    const network = await Network.create({ ...recipe, ema_momentum: 0 }, 0, ROWS);
     network.weights = weights;
     asked = { id, network };
   }
