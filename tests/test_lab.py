@@ -235,6 +235,27 @@ def test_a_drawing_sets_an_untrained_network_going(here):
     expect(here.locator(".verdict")).to_have_text(re.compile("It reads 1"), timeout=60 * SECONDS)
 
 
+def test_only_who_has_said_what_was_meant_has_fooled_it(here):
+    challenge = here.locator('mnist-lab[which="fooled"]')
+    challenge.scroll_into_view_if_needed()
+    status, meant = challenge.locator(".challenge"), challenge.get_by_label("The digit that you meant")
+    expect(status).to_have_text("draw something first")
+    here.locator('mnist-lab[view="draw"]').scroll_into_view_if_needed()
+    sheet = here.locator(".sheet")
+    expect(sheet).to_be_visible()
+    sheet.focus()
+    for key in ["Space", *12 * ["ArrowDown"], "Space"]:
+        here.keyboard.press(key)
+    expect(status).to_have_text(re.compile(r"^it reads 1, \d+% sure: which digit did you mean\?$"), timeout=60 * SECONDS)
+    meant.select_option("1")
+    expect(status).to_have_text(re.compile("not fooled yet$"))
+    meant.select_option("7")
+    expect(status).to_have_text(re.compile(r"((9\d|100)% sure: fooled!|([0-8]?\d|90)% sure: not fooled yet)$"))
+    here.locator(".mnist-panel.draw").get_by_role("button", name="Clear").click()
+    expect(status).to_have_text("draw something first")
+    expect(meant).to_have_value("")
+
+
 def test_a_cell_of_the_confusion_matrix_shows_its_images_and_weights_sharpen(panel):
     explorer = panel.page.locator(".mnist-panel.explore")
     panel.page.locator('mnist-lab[view="explore"]').scroll_into_view_if_needed()

@@ -195,12 +195,14 @@ async function openFooled(status) {
   const holder = document.createElement("div");
   const meant = document.createElement("select");
   meant.setAttribute("aria-label", "The digit that you meant");
-  meant.append(...Array.from({ length: 10 }, (_, digit) => new Option(digit)));
+  meant.append(new Option("…", ""), ...Array.from({ length: 10 }, (_, digit) => new Option(digit)));
   const show = () => {
     const shares = document.querySelector('mnist-lab[view="draw"]').shares;
+    if (!shares) meant.value = ""; // of another drawing another digit may be meant
     const said = shares?.indexOf(Math.max(...shares));
-    const fooled = shares && said !== meant.selectedIndex && shares[said] >= 0.9;
-    status.textContent = shares ? `it reads ${said}, ${Math.round(100 * shares[said])}% sure: ${fooled ? "fooled!" : "not fooled yet"}` : "draw something first";
+    const fooled = shares && said !== Number(meant.value) && shares[said] >= 0.9;
+    const verdict = meant.value === "" ? "which digit did you mean?" : fooled ? "fooled!" : "not fooled yet";
+    status.textContent = shares ? `it reads ${said}, ${Math.round(100 * shares[said])}% sure: ${verdict}` : "draw something first";
   };
   meant.onchange = show;
   document.addEventListener("drawn", show);
