@@ -227,7 +227,7 @@ class Session:
         """Train the present setting in the background, in the place of what is training; what is known comes back."""
         with self._lock:
             if self.problem:
-                self.message = "This setting cannot be trained; the reason stands beside its control."
+                self.message = "This setting cannot be trained."
             elif not self._busy_with(self.job()):
                 self._take_the_place_of_the_running_one()
         self._tell()

@@ -190,7 +190,7 @@ def test_runs_can_be_named_pinned_hidden_compared_and_cleared(lab):
 def test_a_bad_setting_is_explained_beside_its_control(lab):
     lab.panel.get_by_label("Validation split").select_option("leaking")
     lab.slide("Training images", "ArrowLeft")
-    problem = lab.panel.locator("[data-control=training_images] .problem")
+    problem = lab.panel.locator(".problem")
     expect(problem).to_contain_text("training_images is 40,000 with a leaking validation set; expected 54,000")
     expect(lab.button("Train")).to_be_disabled()
     assert lab.panel.get_by_label("Training images").get_attribute("aria-invalid") == "true"

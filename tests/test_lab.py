@@ -157,11 +157,70 @@ def test_the_test_set_is_opened_for_one_run_on_request(panel):
 def test_a_bad_setting_is_explained_beside_its_control(panel):
     panel.node.get_by_label("Validation split").select_option("leaking")
     panel.slide("Training images", "ArrowLeft")
-    problem = panel.node.locator("[data-control=training_images] .problem")
+    problem = panel.node.locator(".problem")
     expect(problem).to_contain_text("training_images is 6,000 with a leaking validation set; expected 10,000")
     expect(panel.button("Train")).to_be_disabled()
     panel.node.get_by_label("Seed").fill("-1")
-    expect(panel.node.locator("[data-control=seed] .problem")).to_contain_text("seed is -1; expected a whole number")
+    expect(panel.node.locator("[data-control=training_images] input")).to_have_attribute("aria-invalid", "false")
+    expect(panel.node.locator("[data-control=seed] input")).to_have_attribute("aria-invalid", "true")
+    expect(problem).to_contain_text("seed is -1; expected a whole number")
+    expect(panel.node.get_by_label("Seed")).to_have_accessible_description(re.compile("shows what is luck.*seed is -1"))
+
+
+SEEN = """node => [...node.querySelectorAll('.buttons > *, .where, .chart, .control')]
+    .map((part) => part.getBoundingClientRect()).map(({top, bottom}) => [top, bottom])"""
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (1024, 768)], ids=lambda size: f"{size[0]} x {size[1]}")
+def test_controls_buttons_and_charts_are_seen_at_once(visit, address, size):
+    width, height = size
+    visit.page.set_viewport_size({"width": width, "height": height})
+    panel = Panel(visit.open(address + "train_here.html"))
+    panel.train()
+    panel.node.evaluate("node => node.scrollIntoView()")
+    tops, bottoms = np.transpose(panel.node.evaluate(SEEN))
+    header = visit.page.locator(".bd-header-article").bounding_box()
+    assert header["y"] + header["height"] <= tops.min()
+    assert bottoms.max() <= height
+
+
+def test_on_a_phone_the_charts_stay_while_the_controls_pass_beneath(visit, address):
+    visit.page.set_viewport_size({"width": 390, "height": 844})
+    panel = Panel(visit.open(address + "train_here.html"))
+    last = panel.node.locator(".control").last
+    last.evaluate("node => node.scrollIntoView({block: 'center'})")
+    for chart in panel.node.locator(".chart").all():
+        expect(chart).to_be_in_viewport(ratio=1)
+    expect(last).to_be_in_viewport(ratio=1)
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_nothing_moves_when_something_is_said(visit, address, width):
+    visit.page.set_viewport_size({"width": width, "height": 900})
+    panel = Panel(visit.open(address + "train_here.html"))
+    places = """node => [...node.querySelectorAll('.buttons > *, .where, .control')]
+        .map((part) => Math.round(part.getBoundingClientRect().top - node.getBoundingClientRect().top))"""
+    before = panel.node.evaluate(places)
+    panel.slide("Epochs", "Home")
+    panel.button("Train").click()
+    assert panel.node.evaluate(places) == before
+    expect(panel.message).to_contain_text("has finished", timeout=60 * SECONDS)
+    assert panel.node.evaluate(places) == before
+    panel.node.get_by_label("Validation split").select_option("leaking")
+    panel.slide("Training images", "ArrowLeft")
+    expect(panel.node.locator(".problem")).to_contain_text("training_images is 6,000")
+    assert panel.node.evaluate(places) == before
+
+
+def test_what_a_control_does_is_said_on_demand(panel):
+    help_text = panel.node.get_by_text("How deep: layers between pixels and answer.")
+    expect(help_text).to_be_hidden()
+    expect(panel.node.get_by_label("Hidden layers")).to_have_accessible_description(re.compile("How deep"))
+    panel.button("Explain").click()
+    expect(help_text).to_be_visible()
+    expect(panel.button("Explain")).to_have_attribute("aria-pressed", "true")
+    panel.button("Explain").click()
+    expect(help_text).to_be_hidden()
 
 
 def test_all_60000_images_can_be_had(panel):
@@ -246,7 +305,9 @@ def test_only_who_has_said_what_was_meant_has_fooled_it(here):
     sheet.focus()
     for key in ["Space", *12 * ["ArrowDown"], "Space"]:
         here.keyboard.press(key)
-    expect(status).to_have_text(re.compile(r"^it reads 1, \d+% sure: which digit did you mean\?$"), timeout=60 * SECONDS)
+    expect(status).to_have_text(
+        re.compile(r"^it reads 1, \d+% sure: which digit did you mean\?$"), timeout=60 * SECONDS
+    )
     meant.select_option("1")
     expect(status).to_have_text(re.compile("not fooled yet$"))
     meant.select_option("7")
@@ -557,7 +618,7 @@ def test_what_does_not_go_together_is_refused_as_python_refuses_it(visit, addres
     panel = panel_of(visit, address, recipe)
     with pytest.raises(RecipeError) as caught:
         replace(ARTICLE, **recipe)
-    expect(panel.message).to_contain_text(str(caught.value).replace("54,000", "10,000"))
+    expect(panel.node.locator(".problem")).to_have_text(str(caught.value).replace("54,000", "10,000"))
     expect(panel.button("Train")).to_be_disabled()
 
 

@@ -229,7 +229,7 @@ export class Session {
 
   train() {
     if (this.problem) {
-      this.message = "This setting cannot be trained; the reason stands beside its control.";
+      this.message = "This setting cannot be trained.";
       return this.#tell();
     }
     if (this.running && !this.changed) return;

@@ -4,7 +4,8 @@ import { button, field, freshId, h, later, say } from "./blocks.js";
 
 export function retrainView(port) {
   const setup = port.get("setup");
-  const controls = Object.values(setup.groups).flat().map((control) => controlRow(control, port));
+  const problem = h("p", { class: "problem", role: "alert", id: freshId() });
+  const controls = Object.values(setup.groups).flat().map((control) => controlRow(control, port, problem.id));
   // The last move of a slider goes first.
   const ask = (message) => {
     controls.forEach((control) => control.flush());
@@ -14,14 +15,17 @@ export function retrainView(port) {
   const stop = button("Stop", () => ask({ do: "stop" }));
   const reset = button(setup.reset, () => ask({ do: "reset" }), { title: "The controls go back; your runs stay" });
   const moving = h("input", { type: "checkbox", onchange: (e) => ask({ do: "automatic", on: e.target.checked }) });
+  const explain = button("Explain", () => explain.setAttribute("aria-pressed", panel.classList.toggle("explained")), {
+    class: "explain", title: "What each control does", "aria-pressed": "false",
+  });
   const facts = h("p", { class: "facts" });
   const bar = h("div", { class: "bar", role: "progressbar", "aria-label": "Training", "aria-valuemin": 0, "aria-valuemax": 100 }, h("div"));
   const progress = h("p", { class: "progress" });
   const message = h("p", { class: "message", role: "status" });
-  const where = h("div", { class: "where" }, bar, progress, message);
+  const where = h("div", { class: "where" }, facts, bar, progress, message, problem);
   const charts = [lossChart(), accuracyChart()];
   const bandTitle = h("span");
-  const key = h("span", { hidden: true }, h("span", { class: "band" }), bandTitle);
+  const key = h("span", { class: "key", hidden: true }, h("span", { class: "band" }), bandTitle);
   const table = trialTable(ask, setup.origin);
   const code = h("code");
   const copied = h("span", { role: "status" });
@@ -47,9 +51,8 @@ export function retrainView(port) {
     moving.checked = state.automatic;
     say(facts, state.problem ? "" : `${state.parameters} parameters, about ${state.expected} to train`);
     say(message, state.message);
+    say(problem, state.problem ? state.problem.sentence : "");
     for (const control of controls) control.show(state.settings, state.problem);
-    // A problem of something that no control shows stands with the message.
-    if (state.problem && !controls.some((control) => control.name === state.problem.name)) say(message, state.problem.sentence);
     if (program.open) port.send({ do: "program" });
   }
 
@@ -94,13 +97,13 @@ export function retrainView(port) {
     "section",
     { class: "mnist-panel retrain", "aria-label": "Retrain the network" },
     h("p", { class: "task" }, "Change one setting, press Train, and see whether the solid line, on images that are not trained on, ends better than the grey one of the run before."),
-    h("div", { class: "buttons" }, train, stop, reset, h("label", { class: "switch" }, moving, "Retrain as I move"), facts),
+    h("div", { class: "buttons" }, train, stop, reset, h("label", { class: "switch" }, moving, "Retrain as I move"), explain),
     where,
     h(
       "div",
       { class: "columns" },
       h("div", { class: controls.length > 6 ? "controls many" : "controls" }, ...groups),
-      h("div", { class: "results" }, legend(key), ...charts.map((chart) => chart.node)),
+      h("div", { class: "results" }, legend(key, port.get("band") !== undefined), ...charts.map((chart) => chart.node)),
     ),
     table.node,
     program,
@@ -132,15 +135,14 @@ function nearest(choices, value) {
   return Math.max(0, distances.indexOf(Math.min(...distances)));
 }
 
-// A control's row: label, value, the control itself, one line on what it does, and room for a problem.
-function controlRow(control, port) {
+// A control's row: label, the control itself, its value, and one line on what it does.
+function controlRow(control, port, problemId) {
   const id = freshId();
   const { name, kind, choices } = control;
   const value = h("span", { class: "value" });
-  const problem = h("p", { class: "problem", role: "alert", id: `${id}-problem` });
   const send = later(150, (chosen) => port.send({ do: "set", name, value: chosen }));
   let pending; // what the reader has chosen and Python has not heard of
-  const described = { id, "aria-describedby": `${id}-help ${id}-problem` };
+  const described = { id, "aria-describedby": `${id}-help` };
 
   function choose(chosen) {
     pending = chosen;
@@ -157,8 +159,9 @@ function controlRow(control, port) {
   }[kind]();
 
   function show(settings, trouble) {
-    say(problem, trouble && trouble.name === name ? trouble.sentence : "");
-    input.setAttribute("aria-invalid", String(Boolean(trouble && trouble.name === name)));
+    const wrong = trouble?.name === name;
+    input.setAttribute("aria-invalid", String(wrong));
+    input.setAttribute("aria-describedby", wrong ? `${id}-help ${problemId}` : `${id}-help`);
     const now = settings[name];
     if (pending !== undefined && now !== pending) return;
     pending = undefined;
@@ -175,22 +178,21 @@ function controlRow(control, port) {
     "div",
     { class: `control ${kind}`, "data-control": name },
     h("label", { for: id }, control.label),
-    value,
     input,
+    value,
     h("p", { class: "help", id: `${id}-help` }, control.help),
-    problem,
   );
   return { name, node, show, flush: send.flush };
 }
 
 // ---------------------------------------------------------------- curves
 
-const CHART = { high: 250, low: 200, left: 50, right: 12, top: 26, bottom: 30 };
+const CHART = { left: 50, right: 12, top: 26, bottom: 30 };
 
-function legend(key) {
+function legend(key, hasBand) {
   return h(
     "p",
-    { class: "legend" },
+    { class: hasBand ? "legend with-band" : "legend" },
     h("span", {}, sample("shown", "training"), "training (dashed)"),
     h("span", {}, sample("shown", "validation"), "validation (solid)"),
     h("span", {}, sample("earlier", "validation"), "runs before"),
@@ -203,13 +205,15 @@ const sample = (look, line) => h("svg", { viewBox: "0 0 28 8", class: "sample", 
 // The loss goes over three powers of ten, so its axis is logarithmic.
 function lossChart() {
   const steps = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 1000];
-  return chart("Loss", "lower is better, log scale", 0, (values) => {
+  return chart("Loss", "lower is better, log scale", 0, (values, _, height) => {
     const positive = values.filter((value) => value > 0);
     const low = steps.findLast((step) => step <= Math.min(0.5, ...positive)) ?? steps[0];
     const high = steps.find((step) => step >= Math.max(1, ...positive)) ?? 1000;
     const ticks = steps.filter((step) => low <= step && step <= high);
     const place = (value) => Math.log(Math.max(value, low) / low) / Math.log(high / low);
-    return { ticks: ticks.filter((_, i) => ticks.length < 9 || i % 2 === 0), place, write: String };
+    const fits = (height - 56) / 16; // lines of text
+    const every = [1, 3].find((every) => ticks.length / every <= fits) ?? 6;
+    return { ticks: ticks.filter((tick) => steps.indexOf(tick) % every === 0), place, write: String };
   });
 }
 
@@ -223,26 +227,23 @@ function accuracyChart() {
 }
 
 function chart(name, reading, which, scaleFor) {
-  const { high, low, left, right, top, bottom } = CHART;
-  let width = 460, height = low, drawn = [], drawnBand = null;
+  const { left, right, top, bottom } = CHART;
+  let width = 460, height = 200, drawn = [], drawnBand = null;
   const axes = h("g", { class: "axes" });
   const lines = h("g");
   const now = h("text", { y: 14, "text-anchor": "end", class: "now" });
   const hint = h("text", { x: left + (which ? 72 : 42), y: 14 });
   const node = h(
     "svg",
-    { height, role: "img", "aria-label": name, class: "chart" },
+    { role: "img", "aria-label": name, class: "chart" },
     h("text", { x: left, y: 14, class: "name" }, name), hint, now, axes, lines,
   );
 
   // Drawn in the pixels of the page, so that letters keep their size.
   new ResizeObserver(([{ contentRect }]) => {
-    if (contentRect.width && contentRect.width !== width) {
-      width = contentRect.width;
-      height = width < 500 ? low : high;
-      node.setAttribute("height", height);
-      draw(drawn, drawnBand);
-    }
+    if (!contentRect.width || (contentRect.width === width && contentRect.height === height)) return;
+    ({ width, height } = contentRect);
+    draw(drawn, drawnBand);
   }).observe(node);
 
   function draw(series, band) {
@@ -254,7 +255,7 @@ function chart(name, reading, which, scaleFor) {
     const last = Math.max(1, ...series.map(({ trial }) => trial.epochs), series.length || !band ? 1 : band.epochs);
     const keras = (band?.validation[which] ?? []).slice(0, last);
     const means = keras.map(([mean]) => mean);
-    const scale = scaleFor([...trainings, ...validations, ...means], [...validations, ...means]);
+    const scale = scaleFor([...trainings, ...validations, ...means], [...validations, ...means], height);
     const x = (epoch) => left + (epoch / last) * (width - left - right);
     const y = (value) => height - bottom - scale.place(value) * (height - top - bottom);
     const clip = (value) => Math.min(height - bottom, Math.max(top - 6, value));
