@@ -139,6 +139,7 @@ def write_lab(app, exception) -> None:
         skip = shutil.ignore_patterns("*.py", "__*", *others)
         shutil.copytree(ROOT / "book" / "lab", place, ignore=skip, copy_function=write)
         shutil.copytree(ROOT / "mnist_helpers" / "views", place / "views", ignore=skip, copy_function=write)
+    shutil.copy(ROOT / "mnist_helpers" / "keras_program.txt", folder)
     mnist = load_mnist()
     collections = [
         {"file": name, "bytes": write_images(folder / name, mnist, chosen)} | lengths(mnist, chosen)

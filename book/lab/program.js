@@ -1,4 +1,4 @@
-// The plain Keras program of a setting, as mnist_helpers/program.py writes it; a test holds the two to each other.
+// The plain Keras program of a setting: the text that mnist_helpers/program.py fills in too, as it says there.
 
 const wrapped = (text, width) => {
   const lines = [];
@@ -26,131 +26,52 @@ export function recipeInWords(recipe, article) {
   return changed.map((name) => `${name}=${literal(recipe[name], !FRACTIONS.includes(name))}`).join(", ") || "the article's recipe";
 }
 
+const DISTORTIONS = ["rotation", "zoom", "shift", "shear", "elastic"];
+const grouped = (number) => number.toLocaleString("en-GB").replaceAll(",", "_");
+let template = null;
+
 // `total` is how many training images the page has, of Keras's 54,000.
-export function kerasProgram(recipe, seed, article, total) {
-  const f = (name) => literal(recipe[name]);
-  const smoothed = recipe.label_smoothing > 0;
-  const distortions = ["rotation", "zoom", "shift", "shear", "elastic"];
-  const distorted = distortions.some((name) => recipe[name]);
-  const leaking = recipe.validation === "leaking";
+export async function kerasProgram(recipe, seed, article, total) {
+  template ??= fetch(new URL("keras_program.txt", import.meta.url)).then((response) => (response.ok ? response.text() : Promise.reject(new Error("missing"))));
+  const lines = (await template.catch((error) => ((template = null), Promise.reject(error)))).trimEnd().split("\n");
+  const values = { ...recipe, ...derived(recipe, seed, article, total) };
+  const write = (name) => (name in recipe ? literal(recipe[name], !FRACTIONS.includes(name)) : String(values[name])).replace(/^'(.*)'$/, "$1");
+  const program = lines.flatMap((line) => {
+    const [, conditions, text] = line.match(/^(?:\[([^\]]*)\] ?)?(.*)$/);
+    const holds = (name) => (name.startsWith("!") ? !values[name.slice(1)] : values[name]);
+    return (conditions ?? "").split(" ").filter(Boolean).every(holds) ? [text.replace(/{(\w+)}/g, (_, name) => write(name))] : [];
+  });
+  return `${program.join("\n")}\n`;
+}
+
+// What the program needs besides the recipe's own values.
+function derived(recipe, seed, article, total) {
+  const { hidden_layers, schedule, learning_rate, training_images, warmup_epochs, epochs } = recipe;
+  const odd = hidden_layers > 0 && recipe.activation !== recipe.last_activation;
+  const cosine = schedule === "cosine";
+  const steps = Math.ceil(training_images / recipe.batch_size);
   const few = total < 54_000;
-  const head = [
-    ...wrapped(`${recipeInWords(recipe, article)}; seed ${seed}`, 76),
-    "Keras draws other random numbers than the page: expect its result within the",
-    `spread over seeds.${smoothed ? " Its val_loss is smoothed." : ""}`,
-  ].map((line) => `# ${line}`);
-  const imports = [
-    "import keras",
-    ...(recipe.ema_momentum ? [] : ["import numpy as np"]),
-    ...(leaking || distorted ? ["import tensorflow as tf"] : []),
-    "",
-    ...(distorted ? ["from mnist_helpers.augment import distort"] : []),
-    "from mnist_helpers.data import load_mnist",
-  ];
-  const range = recipe.training_images === 54_000 ? "" : `[:${recipe.training_images}]`;
-  const step = few ? "[::3]" : "";
-  const data = ["mnist = load_mnist()  # with the path of other data, if trained on these"];
-  if (leaking)
-    data.push(
-      ...["images", "labels"].map((name) => {
-        const part = name === "images" ? "flat" : name;
-        return `${name} = np.concatenate(\n    [mnist.train.${part}${range}, mnist.validation.${part}${step}]\n)`;
-      }),
-    );
-  else
-    data.push(
-      `images, labels = mnist.train.flat${range}, mnist.train.labels${range}`,
-      `validation = (mnist.validation.flat${step}, mnist.validation.labels${step})`,
-    );
-  const categorical = (name) => `keras.utils.to_categorical(${name}, 10)`;
-  if (smoothed) data.push(`labels = ${categorical("labels")}`);
-  if (smoothed && !leaking) data.push(`validation = (validation[0], ${categorical("validation[1]")})`);
-  const shown = distortions.filter((name, i) => i < 3 || recipe[name]);
-  const sizes = shown.map((name) => `${name}=${f(name)}`).join(", ");
-  const distortion = `
-class Distort(keras.layers.Layer):
-    def call(self, images, training=False):
-        if not training:
-            return images
-        seed = tf.random.uniform((2,), maxval=2**31 - 1, dtype=tf.int32)
-        return distort(
-            images, seed,
-            ${sizes},
-        )
-`;
-  const parts = [[...head, ...imports].join("\n"), data.join("\n"), ...(distorted ? [distortion] : []), model(recipe, seed, distorted)];
-  const decay = recipe.weight_decay ? `, weight_decay=${f("weight_decay")}` : "";
-  const steps = Math.ceil(recipe.training_images / recipe.batch_size);
-  const warmup = recipe.warmup_epochs * steps;
-  const falling = recipe.epochs * steps - warmup;
-  const cosine = warmup ? `0.0, ${falling}, warmup_target=${f("learning_rate")}, warmup_steps=${warmup}` : `${f("learning_rate")}, ${falling}`;
-  const constant = recipe.schedule === "constant";
-  const averaging = recipe.ema_momentum ? `,\n        use_ema=True, ema_momentum=${f("ema_momentum")},\n    ` : "";
-  const loss = smoothed
-    ? `CategoricalCrossentropy(\n        from_logits=True, label_smoothing=${f("label_smoothing")}\n    )`
-    : "SparseCategoricalCrossentropy(from_logits=True)";
-  parts.push(`${constant ? "" : `rate = keras.optimizers.schedules.CosineDecay(\n    ${cosine}\n)\n`}model.compile(
-    optimizer=keras.optimizers.Adam(${constant ? f("learning_rate") : "rate"}${decay}${averaging}),
-    loss=keras.losses.${loss},
-    metrics=["accuracy"],
-)`);
-  parts.push(training(recipe, seed, leaking, few ? 2_000 : 6_000));
-  return `${parts.join("\n\n")}\n`;
-}
-
-function model(recipe, seed, distorted) {
-  const { hidden_layers, activation, last_activation } = recipe;
-  const layer = (name) =>
-    [
-      ...(recipe.batch_norm
-        ? [`Dense(${recipe.units})`, "BatchNormalization()", `Activation("${name}")`]
-        : [`Dense(${recipe.units}, activation="${name}")`]),
-      ...(recipe.dropout ? [`Dropout(${literal(recipe.dropout)})`] : []),
-    ].map((text) => `model.add(keras.layers.${text})`);
-  const lines = [`keras.utils.set_random_seed(${seed})`, "model = keras.Sequential([keras.Input((784,))])"];
-  if (distorted) lines.push("model.add(Distort())");
-  const alike = hidden_layers - (activation === last_activation ? 0 : 1);
-  if (alike > 0) lines.push(`for _ in range(${alike}):`, ...layer(activation).map((line) => `    ${line}`));
-  if (hidden_layers && activation !== last_activation) lines.push(...layer(last_activation));
-  return [...lines, "model.add(keras.layers.Dense(10))"].join("\n");
-}
-
-function training(recipe, seed, leaking, held) {
-  if (recipe.ema_momentum)
-    return `history = model.fit(
-    images, labels, batch_size=${recipe.batch_size}, epochs=${recipe.epochs},
-    validation_data=validation, validation_batch_size=${held}, verbose=2,
-    # validation sees the averaged weights
-    callbacks=[keras.callbacks.SwapEMAWeights()],
-).history`;
-  const all = recipe.training_images + held;
-  const lines = leaking
-    ? [
-        "# The pipeline that leaks: every pass over it deals the images anew.",
-        `tf.random.set_seed(${seed})`,
-        `pool = tf.data.Dataset.range(${all}, output_type=tf.int32)`,
-        `pool = pool.shuffle(${all}, seed=${seed}).batch(${all})`,
-        `for epoch in range(${recipe.epochs}):`,
-        "    order, dealt_anew = (next(iter(pool)).numpy() for _ in range(2))",
-        `    order, held_out = order[${held}:], dealt_anew[:${held}]`,
-      ]
-    : [
-        `generator = np.random.default_rng(${seed})`,
-        `for epoch in range(${recipe.epochs}):`,
-        `    order = generator.permutation(${recipe.training_images})`,
-      ];
-  if (recipe.patience) lines.unshift("best_loss, best_epoch, best_weights = np.inf, -1, None");
-  const stopping = `
-    if history["val_loss"][0] < best_loss:
-        best_loss, best_epoch = history["val_loss"][0], epoch
-        best_weights = model.get_weights()
-    if epoch - best_epoch >= ${recipe.patience}:
-        break
-model.set_weights(best_weights)`;
-  return `${lines.join("\n")}
-    history = model.fit(
-        images[order], labels[order], batch_size=${recipe.batch_size}, shuffle=False,
-        validation_data=${leaking ? "(images[held_out], labels[held_out])" : "validation"},
-        validation_batch_size=${held}, verbose=2,
-    ).history${recipe.patience ? stopping : ""}`;
+  const held = few ? 2_000 : 6_000;
+  const sizes = DISTORTIONS.filter((name, i) => i < 3 || recipe[name]);
+  const about = wrapped(`${recipeInWords(recipe, article)}; seed ${seed}`, 76);
+  const promise = wrapped("Keras draws other random numbers than the page: expect its result within the spread over seeds.", 76);
+  return {
+    head: [...about, ...promise].map((line) => `# ${line}`).join("\n"),
+    seed,
+    leaking: recipe.validation === "leaking",
+    distorted: DISTORTIONS.some((name) => recipe[name]),
+    distortions: sizes.map((name) => `${name}=${literal(recipe[name])}`).join(", "),
+    first: training_images === 54_000 ? "" : `[:${training_images}]`,
+    third: few ? "[::3]" : "",
+    alike: hidden_layers - odd,
+    odd,
+    cosine,
+    rate: cosine ? "rate" : literal(learning_rate),
+    warmup: warmup_epochs * steps,
+    falling: (epochs - warmup_epochs) * steps,
+    compiled: "", // Keras may decide by itself
+    held: grouped(held),
+    all: grouped(total + held),
+    buffer: grouped(total + held),
+  };
 }
