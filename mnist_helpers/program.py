@@ -9,8 +9,8 @@ from mnist_helpers.recipe import DISTORTIONS, Recipe, checked_seed, distorts
 from mnist_helpers.training import LEAKING_BUFFER, pays_to_compile
 
 WIDTH = 78  # of a line, as in the chapters
-# The text, which the lab in the page fills in as well. A line that begins with [names] is part of the program if each of
-# these has a value that is not 0; with ! before it, if it has not.
+# The text, which the lab in the page fills in as well. A line that begins with [names] is part of the program if each
+# of these has a value that is not 0; with ! before it, if it has not.
 _TEMPLATE = Path(__file__).with_name("keras_program.txt").read_text(encoding="utf-8").splitlines()
 _LINE = re.compile(r"(?:\[([^\]]*)\] ?)?(.*)")
 
