@@ -78,7 +78,7 @@ def test_a_chapter_reads_as_on_the_site(browser, server, site, path):
     on_the_site = in_one_line(BeautifulSoup(html, "html.parser").find("article").get_text())
     paragraphs = page.evaluate(
         """[...document.querySelectorAll(".jp-MarkdownCell .myst :is(p, td, li > :not(ul))")]
-            .filter((element) => !element.querySelector(".katex, svg"))
+            .filter((element) => !element.querySelector(".katex, math, mjx-container, svg"))
             .map((element) => element.textContent)"""
     )
     assert len(paragraphs) > 10
