@@ -76,13 +76,18 @@ def test_a_chapter_reads_as_on_the_site(browser, server, site, path):
 
     html = (site / "notebooks" / f"{path.stem}.html").read_text(encoding="utf-8")
     on_the_site = in_one_line(BeautifulSoup(html, "html.parser").find("article").get_text())
-    paragraphs = page.evaluate(
-        """[...document.querySelectorAll(".jp-MarkdownCell .myst :is(p, td, li > :not(ul))")]
-            .filter((element) => !element.querySelector(".katex, math, mjx-container, svg"))
-            .map((element) => element.textContent)"""
-    )
+    for _ in range(40):  # formulas may still be on their way
+        paragraphs = page.evaluate(
+            """[...document.querySelectorAll(".jp-MarkdownCell .myst :is(p, td, li > :not(ul))")]
+                .filter((element) => !element.querySelector(".katex, svg"))
+                .map((element) => element.textContent)"""
+        )
+        missing = [text for text in map(in_one_line, paragraphs) if text not in on_the_site]
+        if not missing:
+            break
+        page.wait_for_timeout(500)
     assert len(paragraphs) > 10
-    assert [text for text in map(in_one_line, paragraphs) if text not in on_the_site] == []
+    assert missing == []
     page.context.close()
 
 

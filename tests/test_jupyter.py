@@ -62,7 +62,7 @@ def test_the_articles_run_grows_before_the_eyes_and_its_program_gives_the_same(l
     lab.at_rest()
     expect(lab.rows).to_have_count(1)
     assert re.search(r"9[67]\.\d\d%", lab.rows.first.inner_text())
-    assert lab.panel.locator("circle.shown").count() == 2 * 10
+    expect(lab.panel.locator("circle.shown")).to_have_count(2 * 10)
 
     lab.run(ACCURACY)
     output = lab.cell(ACCURACY).locator(".jp-OutputArea-output")
