@@ -312,7 +312,7 @@ def sizes(browser, front_page, folder):
         page.first_point()
         requests = {url.partition("?")[0] for url in page.requests}
     at = front_page.rpartition("/")[0] + "/lab/"
-    programs = [path for path in sorted(folder.rglob("*")) if path.suffix in (".js", ".css", ".wasm")]
+    programs = [path for path in sorted(folder.rglob("*")) if path.suffix in (".js", ".css", ".wasm", ".txt")]
     programs = [path for path in programs if folder / "source" not in path.parents]
     first = [path for path in programs if at + path.relative_to(folder).as_posix() in requests]
     later = [path for path in programs if path not in first and path.suffix != ".wasm"]
