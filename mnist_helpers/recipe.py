@@ -6,7 +6,8 @@ Floor 1 of the package. Chapters and helpers all speak it, under these names.
 import difflib
 import math
 import operator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 
 ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh")
 SCHEDULES = ("constant", "cosine")
@@ -79,6 +80,65 @@ class RecipeError(ValueError):
         return self.args[1]
 
 
+def _refuse(name: str, value: object, expected: str, hint: str = "") -> RecipeError:
+    return RecipeError(name, f"{name} is {value!r}; expected {expected}.{hint}")
+
+
+def _in_whole_range(name: str, value: object, lowest: int, highest: int) -> int:
+    expected = f"a whole number from {lowest:,} to {highest:,}"
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise _refuse(name, value, expected) from None
+    if isinstance(value, bool) or not lowest <= number <= highest:
+        raise _refuse(name, value, expected)
+    return number
+
+
+def _in_range(name: str, value: object, words: str, in_range) -> float:
+    expected = f"a finite number {words}"
+    try:
+        number = math.nan if isinstance(value, (bool, str)) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (math.isfinite(number) and in_range(number)):
+        raise _refuse(name, value, expected)
+    return number
+
+
+def _among(name: str, value: object, accepted: tuple):
+    if any(value is choice or (isinstance(value, str) and value == choice) for choice in accepted):
+        return value
+    nearest = difflib.get_close_matches(str(value), [c for c in accepted if isinstance(c, str)], n=1, cutoff=0.5)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    raise _refuse(name, value, "one of " + ", ".join(repr(choice) for choice in accepted), hint)
+
+
+# A field of a recipe: its default, and what it accepts, as words for the documentation and as a check.
+def _whole(default: int, lowest: int, highest: int):
+    check = partial(_in_whole_range, lowest=lowest, highest=highest)
+    return field(default=default, metadata={"accepts": f"{lowest:,} to {highest:,}", "check": check})
+
+
+def _number(default: float, words: str, in_range):
+    return field(
+        default=default, metadata={"accepts": words, "check": partial(_in_range, words=words, in_range=in_range)}
+    )
+
+
+def _one_of(default, accepted: tuple):
+    words = "one of " + ", ".join(f"``{choice!r}``" for choice in accepted)
+    return field(default=default, metadata={"accepts": words, "check": partial(_among, accepted=accepted)})
+
+
+def _share(default: float):
+    return _number(default, "at least 0 and below 1", lambda value: 0 <= value < 1)
+
+
+def _up_to(default: float, highest: float):
+    return _number(default, f"from 0 to {highest:g}", lambda value: 0 <= value <= highest)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Everything that is chosen before training starts; only the seed is given apart.
@@ -88,55 +148,54 @@ class Recipe:
     Parameters
     ----------
     hidden_layers : int
-        Number of hidden layers, 0 to 50. With 0 the model is softmax regression.
+        Number of hidden layers, {hidden_layers}. With 0 the model is softmax regression.
     units : int
-        Width of each hidden layer, 1 to 8,192. With two layers or more, time and memory grow with its square.
+        Width of each hidden layer, {units}. With two layers or more, time and memory grow with its square.
     activation : str
-        Activation of every hidden layer but the last: one of ``ACTIVATIONS``. Leaky ReLU's slope below
-        zero is Keras's default of 0.2.
+        Activation of every hidden layer but the last: {activation}. Leaky ReLU's slope below zero is Keras's default
+        of 0.2.
     last_activation : str
         Activation of the last hidden layer.
     dropout : float
-        Share of each hidden layer's outputs that is set to zero in a training step, at least 0 and below 1.
+        Share of each hidden layer's outputs that is set to zero in a training step, {dropout}.
     weight_decay : float
         Decoupled weight decay (Loshchilov and Hutter 2019): each step shrinks every parameter by
-        learning rate × weight decay of its value, at least 0.
+        learning rate × weight decay of its value, {weight_decay}.
     batch_norm : bool
         Whether batch normalisation stands between each hidden layer and its activation.
     batch_size : int
-        Images per weight update, 1 to 54,000. Time per epoch grows steeply towards 1.
+        Images per weight update, {batch_size}. Time per epoch grows steeply towards 1.
     epochs : int
-        Passes over the training images, 1 to 10,000.
+        Passes over the training images, {epochs}.
     learning_rate : float
-        Step size of Adam, above 0; the highest one, where a schedule changes it.
+        Step size of Adam, {learning_rate}; the highest one, where a schedule changes it.
     schedule : str
         ``"constant"``, or ``"cosine"``: the learning rate rises from 0 in proportion to the steps of the
         warm-up, and then falls to 0 along half a cosine (Loshchilov and Hutter 2017).
     warmup_epochs : int
-        Length of the cosine schedule's warm-up, at least 0 and fewer than ``epochs``.
+        Length of the cosine schedule's warm-up, {warmup_epochs}, and fewer than ``epochs``.
     patience : int
         Early stopping: after so many epochs without a new lowest validation loss training stops, and the weights
         of the best epoch are restored. With 0 all epochs are trained and the last weights kept.
     ema_momentum : float
         Weight averaging (Polyak and Juditsky 1992): validated and kept are not the weights themselves but their
-        running average, of which each step keeps this share; at least 0 and below 1. With 0 there is none.
+        running average, of which each step keeps this share, {ema_momentum}. With 0 there is none.
     label_smoothing : float
-        Share of the target's probability that is spread evenly over all classes, at least 0 and below 1.
+        Share of the target's probability that is spread evenly over all classes, {label_smoothing}.
     rotation : float
         Augmentation: each time an image is shown, it is turned by an angle drawn evenly from up to so many
-        degrees to either side, 0 to 180.
+        degrees to either side, {rotation}.
     zoom : float
-        Augmentation: height and width are scaled by factors drawn evenly from 1 - zoom to 1 + zoom, at least 0
-        and below 1.
+        Augmentation: height and width are scaled by factors drawn evenly from 1 - zoom to 1 + zoom, {zoom}.
     shift : float
-        Augmentation: the image is moved by up to so many pixels up or down and left or right, 0 to 28.
+        Augmentation: the image is moved by up to so many pixels up or down and left or right, {shift}.
     shear : float
-        Augmentation: the image is slanted, each row by up to so many pixels a row of distance from the middle, 0 to 1.
+        Augmentation: the image is slanted, each row by up to so many pixels a row of distance from the middle, {shear}.
     elastic : float
         Augmentation: the image is bent by a smooth random field of displacements with this standard deviation,
-        in pixels, 0 to 28.
+        in pixels, {elastic}.
     training_images : int
-        How many of the training images are used, 10 to 54,000; the first ones, in the order of the data set.
+        How many of the training images are used, {training_images}; the first ones, in the order of the data set.
     validation : str
         ``"held_out"``: the 6,000 validation images, never trained on. ``"leaking"``: the mistake of
         chapter 5, in which all 60,000 images are split anew every epoch.
@@ -147,57 +206,34 @@ class Recipe:
         If a value is of the wrong type or out of range.
     """
 
-    hidden_layers: int = 6
-    units: int = 100
-    activation: str = "relu"
-    last_activation: str = "leaky_relu"
-    dropout: float = 0.0
-    weight_decay: float = 0.0
-    batch_norm: bool = False
-    batch_size: int = 500
-    epochs: int = 10
-    learning_rate: float = 1e-3
-    schedule: str = "constant"
-    warmup_epochs: int = 0
-    patience: int = 0
-    ema_momentum: float = 0.0
-    label_smoothing: float = 0.0
-    rotation: float = 0.0
-    zoom: float = 0.0
-    shift: float = 0.0
-    shear: float = 0.0
-    elastic: float = 0.0
-    training_images: int = 54_000
-    validation: str = "held_out"
+    hidden_layers: int = _whole(6, 0, 50)
+    units: int = _whole(100, 1, 8192)
+    activation: str = _one_of("relu", ACTIVATIONS)
+    last_activation: str = _one_of("leaky_relu", ACTIVATIONS)
+    dropout: float = _share(0.0)
+    weight_decay: float = _number(0.0, "at least 0", lambda value: value >= 0)
+    batch_norm: bool = _one_of(False, (False, True))
+    batch_size: int = _whole(500, 1, 54_000)
+    epochs: int = _whole(10, 1, 10_000)
+    learning_rate: float = _number(1e-3, "above 0", lambda value: value > 0)
+    schedule: str = _one_of("constant", SCHEDULES)
+    warmup_epochs: int = _whole(0, 0, 10_000)
+    patience: int = _whole(0, 0, 10_000)
+    ema_momentum: float = _share(0.0)
+    label_smoothing: float = _share(0.0)
+    rotation: float = _up_to(0.0, 180)
+    zoom: float = _share(0.0)
+    shift: float = _up_to(0.0, 28)
+    shear: float = _up_to(0.0, 1)
+    elastic: float = _up_to(0.0, 28)
+    training_images: int = _whole(54_000, 10, 54_000)
+    validation: str = _one_of("held_out", VALIDATIONS)
 
     def __post_init__(self):
-        checked = {
-            "hidden_layers": _whole(self, "hidden_layers", 0, 50),
-            "units": _whole(self, "units", 1, 8192),
-            "activation": _one_of(self, "activation", ACTIVATIONS),
-            "last_activation": _one_of(self, "last_activation", ACTIVATIONS),
-            "dropout": _number(self, "dropout", "at least 0 and below 1", lambda value: 0 <= value < 1),
-            "weight_decay": _number(self, "weight_decay", "at least 0", lambda value: value >= 0),
-            "batch_norm": _one_of(self, "batch_norm", (False, True)),
-            "batch_size": _whole(self, "batch_size", 1, 54_000),
-            "epochs": _whole(self, "epochs", 1, 10_000),
-            "learning_rate": _number(self, "learning_rate", "above 0", lambda value: value > 0),
-            "schedule": _one_of(self, "schedule", SCHEDULES),
-            "warmup_epochs": _whole(self, "warmup_epochs", 0, 10_000),
-            "patience": _whole(self, "patience", 0, 10_000),
-            "ema_momentum": _number(self, "ema_momentum", "at least 0 and below 1", lambda value: 0 <= value < 1),
-            "label_smoothing": _number(self, "label_smoothing", "at least 0 and below 1", lambda value: 0 <= value < 1),
-            "rotation": _number(self, "rotation", "from 0 to 180", lambda value: 0 <= value <= 180),
-            "zoom": _number(self, "zoom", "at least 0 and below 1", lambda value: 0 <= value < 1),
-            "shift": _number(self, "shift", "from 0 to 28", lambda value: 0 <= value <= 28),
-            "shear": _number(self, "shear", "from 0 to 1", lambda value: 0 <= value <= 1),
-            "elastic": _number(self, "elastic", "from 0 to 28", lambda value: 0 <= value <= 28),
-            "training_images": _whole(self, "training_images", 10, 54_000),
-            "validation": _one_of(self, "validation", VALIDATIONS),
-        }
-        for name, value in checked.items():
+        values = {each.name: each.metadata["check"](each.name, getattr(self, each.name)) for each in fields(self)}
+        for name, value in values.items():
             object.__setattr__(self, name, value)
-        values = checked | {"most": 54_000}
+        values["most"] = 54_000
         for rule in RULES:
             if all(_COMPARISONS[sign](values[name], values.get(other, other)) for name, sign, other in rule["case"]):
                 numbers = {name: f"{value:,}" for name, value in values.items() if isinstance(value, (int, float))}
@@ -212,6 +248,10 @@ class Recipe:
         """Name what differs from the article's recipe."""
         changed = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default]
         return ", ".join(changed) or "the article's recipe"
+
+
+if Recipe.__doc__:  # which is not there under python -OO
+    Recipe.__doc__ = Recipe.__doc__.format_map({each.name: each.metadata["accepts"] for each in fields(Recipe)})
 
 
 def parameter_count(recipe: Recipe) -> int:
@@ -255,46 +295,6 @@ def shape_of(recipe: Recipe) -> tuple[Recipe, bool, bool]:
 def checked_seed(seed: object) -> int:
     """Give a seed as an int, if it is a whole number from 0 to ``HIGHEST_SEED``; otherwise raise ``RecipeError``."""
     return _in_whole_range("seed", seed, 0, HIGHEST_SEED)
-
-
-def _refuse(name: str, value: object, expected: str, hint: str = "") -> RecipeError:
-    return RecipeError(name, f"{name} is {value!r}; expected {expected}.{hint}")
-
-
-def _whole(recipe: Recipe, name: str, lowest: int, highest: int) -> int:
-    return _in_whole_range(name, getattr(recipe, name), lowest, highest)
-
-
-def _in_whole_range(name: str, value: object, lowest: int, highest: int) -> int:
-    expected = f"a whole number from {lowest:,} to {highest:,}"
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise _refuse(name, value, expected) from None
-    if isinstance(value, bool) or not lowest <= number <= highest:
-        raise _refuse(name, value, expected)
-    return number
-
-
-def _number(recipe: Recipe, name: str, range_in_words: str, in_range) -> float:
-    value = getattr(recipe, name)
-    expected = f"a finite number {range_in_words}"
-    try:
-        number = math.nan if isinstance(value, (bool, str)) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not (math.isfinite(number) and in_range(number)):
-        raise _refuse(name, value, expected)
-    return number
-
-
-def _one_of(recipe: Recipe, name: str, accepted: tuple):
-    value = getattr(recipe, name)
-    if any(value is choice or (isinstance(value, str) and value == choice) for choice in accepted):
-        return value
-    nearest = difflib.get_close_matches(str(value), [c for c in accepted if isinstance(c, str)], n=1, cutoff=0.5)
-    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    raise _refuse(name, value, "one of " + ", ".join(repr(choice) for choice in accepted), hint)
 
 
 ARTICLE = Recipe()

@@ -4,7 +4,6 @@
 const MOST_POINTS = 400; // of a training curve, an even number; more cannot be told apart on a screen
 const MOST_TRIALS = 40; // then the oldest that is not pinned is forgotten
 const SILENCE = 20_000; // milliseconds without a word from a worker that trains, after which it counts as lost
-const HIGHEST_SEED = 2 ** 31 - 1;
 const LOST = "The page's training stopped answering, and was started anew. What was finished is still here: press Train again.";
 
 // ---------------------------------------------------------------- the one worker of a page
@@ -123,9 +122,10 @@ export function recipeOf({ seed, augmentation, ...values }, base, setup) {
 const COMPARISONS = { "==": (a, b) => a === b, "!=": (a, b) => a !== b, ">=": (a, b) => a >= b };
 
 // What is wrong with a setting, of what the controls let through, by the rules of mnist_helpers/recipe.py: {name, sentence}, or null.
-function problemOf(recipe, seed, most, rules) {
-  if (!Number.isInteger(seed) || seed < 0 || seed > HIGHEST_SEED)
-    return { name: "seed", sentence: `seed is ${seed ?? "empty"}; expected a whole number from 0 to ${HIGHEST_SEED.toLocaleString("en-GB")}.` };
+function problemOf(recipe, seed, most, { rules, controls }) {
+  const [lowest, highest] = controls.find(({ name }) => name === "seed").choices;
+  if (!Number.isInteger(seed) || seed < lowest || seed > highest)
+    return { name: "seed", sentence: `seed is ${seed ?? "empty"}; expected a whole number from ${lowest} to ${highest.toLocaleString("en-GB")}.` };
   const values = { ...recipe, most };
   const broken = rules.find(({ case: all }) => all.every(([name, sign, other]) => COMPARISONS[sign](values[name], values[other] ?? other)));
   if (!broken) return null;
@@ -188,7 +188,7 @@ export class Session {
 
   get problem() {
     const [recipe, seed] = this.job;
-    return problemOf(recipe, seed, this.most, this.setup.rules);
+    return problemOf(recipe, seed, this.most, this.setup);
   }
 
   get changed() {
