@@ -58,7 +58,7 @@ class Panel:
     def loss(self):
         """The validation loss that stands over the chart."""
         text = self.node.locator(".chart .now").first.text_content()
-        return float(re.search(r"validation ([\d.]+)", text)[1])
+        return float(re.search(r"([\d.]+)$", text)[1])
 
 
 @pytest.fixture
