@@ -853,7 +853,9 @@ EXPORT void update_with_momentum(double learning_rate, double momentum)
 EXPORT int keep_averages(void)
 {
     averages = allocate(parameter_count * sizeof(real));
-    return averages != 0;
+    if (!averages) return 0;
+    for (int i = 0; i < parameter_count; i++) averages[i] = parameters[i];
+    return 1;
 }
 
 // Polyak and Juditsky 1992; after the first update the average is what that update gave, as Keras has it.

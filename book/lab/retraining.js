@@ -10,6 +10,7 @@ const loadGrid = () => (grid ??= fetch(new URL("keras.json", import.meta.url)).t
 // ---------------------------------------------------------------- the panel
 
 export function retrain(element, setup) {
+  // With ?start=CRACK_99 in the address the panel begins with that recipe instead of the article's.
   const start = setup.starts[new URLSearchParams(location.search).get("start")];
   const base = { ...(start ?? setup.article), ...JSON.parse(element.getAttribute("recipe") ?? "{}") };
   const seed = Number(element.getAttribute("seed") ?? 0);
