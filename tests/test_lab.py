@@ -284,13 +284,18 @@ def test_forty_drawings_are_read_right_after_training(panel):
     assert right >= 0.9 * len(DRAWINGS)
 
 
-def test_a_drawing_sets_an_untrained_network_going(here):
-    here.locator('mnist-lab[view="draw"]').scroll_into_view_if_needed()
-    sheet = here.locator(".sheet")
+def draw_a_one(page):
+    """With the keyboard."""
+    page.locator('mnist-lab[view="draw"]').scroll_into_view_if_needed()
+    sheet = page.locator(".sheet")
     expect(sheet).to_be_visible()
     sheet.focus()
     for key in ["Space", *12 * ["ArrowDown"], "Space"]:
-        here.keyboard.press(key)
+        page.keyboard.press(key)
+
+
+def test_a_drawing_sets_an_untrained_network_going(here):
+    draw_a_one(here)
     expect(here.locator(".verdict")).to_have_text(re.compile("It reads 1"), timeout=60 * SECONDS)
 
 
@@ -299,12 +304,7 @@ def test_only_who_has_said_what_was_meant_has_fooled_it(here):
     challenge.scroll_into_view_if_needed()
     status, meant = challenge.locator(".challenge"), challenge.get_by_label("The digit that you meant")
     expect(status).to_have_text("draw something first")
-    here.locator('mnist-lab[view="draw"]').scroll_into_view_if_needed()
-    sheet = here.locator(".sheet")
-    expect(sheet).to_be_visible()
-    sheet.focus()
-    for key in ["Space", *12 * ["ArrowDown"], "Space"]:
-        here.keyboard.press(key)
+    draw_a_one(here)
     expect(status).to_have_text(
         re.compile(r"^it reads 1, \d+% sure: which digit did you mean\?$"), timeout=60 * SECONDS
     )
@@ -622,6 +622,15 @@ def test_what_does_not_go_together_is_refused_as_python_refuses_it(visit, addres
     expect(panel.button("Train")).to_be_disabled()
 
 
+SESSION = "document.querySelector('mnist-lab').session"
+
+
+def validated_again(panel):
+    """Loss and accuracy of the first run's network, as it was kept, on the validation set."""
+    ask = f"{SESSION}.ask('split', {SESSION}.trials[0], {{split: 'validation'}})"
+    return panel.page.evaluate(f"{ask}.then(({{loss, accuracy}}) => ({{loss, accuracy}}))")
+
+
 EVERYTHING = {
     "label_smoothing": 0.05, "shear": 0.1, "elastic": 1.0, "ema_momentum": 0.99, "training_images": 10_000, "units": 64
 }  # fmt: skip
@@ -635,27 +644,19 @@ def test_a_recipe_with_all_that_there_is_learns_as_with_the_helpers(visit, addre
     runs = [train(recipe, mnist, seed, progress=False).history for seed in range(3)]
     reached = [history["val_accuracy"][-1] for history in runs]
     assert abs(accuracy - np.mean(reached)) < 0.04
-    session = "document.querySelector('mnist-lab').session"
-    losses = panel.page.evaluate(f"{session}.trials[0].history.loss")
+    losses = panel.page.evaluate(f"{SESSION}.trials[0].history.loss")
     assert losses == pytest.approx(np.mean([history["loss"] for history in runs], axis=0), rel=0.1)
     # The network that answers is the one that was validated.
-    again = panel.page.evaluate(
-        f"{session}.ask('split', {session}.trials[0], {{split: 'validation'}}).then((found) => found.accuracy)"
-    )
-    assert again == pytest.approx(accuracy, abs=6e-5)
+    assert validated_again(panel)["accuracy"] == pytest.approx(accuracy, abs=6e-5)
 
 
 def test_early_stopping_ends_and_gives_the_best_weights_back(visit, address):
     panel = panel_of(visit, address, {"epochs": 60, "patience": 2, "training_images": 1_000, "batch_size": 50})
     panel.train()
-    session = "document.querySelector('mnist-lab').session"
-    losses = panel.page.evaluate(f"{session}.trials[0].history.val_loss")
+    losses = panel.page.evaluate(f"{SESSION}.trials[0].history.val_loss")
     best = int(np.argmin(losses))
     assert len(losses) == best + 3 < 60
-    again = panel.page.evaluate(
-        f"{session}.ask('split', {session}.trials[0], {{split: 'validation'}}).then((found) => found.loss)"
-    )
-    assert again == pytest.approx(losses[best], rel=1e-5)
+    assert validated_again(panel)["loss"] == pytest.approx(losses[best], rel=1e-5)
 
 
 def lines_that_count(program):

@@ -28,9 +28,9 @@ number is computed here. A caller
     reseed(seed), shuffle(numbers, count), allocate(bytes)
         start the random numbers anew, bring int32 numbers into random order, and reserve memory for them (0: none left).
 
-create, keep_averages and allocate can enlarge the memory, which ends JavaScript's views of it: make them anew afterwards. Seeds are
-whole numbers from 0 to 2^32 - 1. The same calls with the same seed give the same numbers; relaxed SIMD may round
-differently from machine to machine.
+create, keep_averages and allocate can enlarge the memory, which ends JavaScript's views of it: make them anew
+afterwards. Seeds are whole numbers from 0 to 2^32 - 1. The same calls with the same seed give the same numbers; relaxed
+SIMD may round differently from machine to machine.
 
 How a matrix lies in memory: in strips of 8 columns. Strip 0 holds columns 0 to 7, row after row, then comes strip 1 with
 columns 8 to 15. So the weight from input i to unit j of a layer lies at

@@ -35,7 +35,7 @@ export async function kerasProgram(recipe, seed, article, total) {
   template ??= fetch(new URL("keras_program.txt", import.meta.url)).then((response) => (response.ok ? response.text() : Promise.reject(new Error("missing"))));
   const lines = (await template.catch((error) => ((template = null), Promise.reject(error)))).trimEnd().split("\n");
   const values = { ...recipe, ...derived(recipe, seed, article, total) };
-  const write = (name) => (name in recipe ? literal(recipe[name], !FRACTIONS.includes(name)) : String(values[name])).replace(/^'(.*)'$/, "$1");
+  const write = (name) => (typeof values[name] === "number" && name in recipe ? literal(recipe[name], !FRACTIONS.includes(name)) : String(values[name]));
   const program = lines.flatMap((line) => {
     const [, conditions, text] = line.match(/^(?:\[([^\]]*)\] ?)?(.*)$/);
     const holds = (name) => (name.startsWith("!") ? !values[name.slice(1)] : values[name]);

@@ -142,7 +142,6 @@ function controlRow(control, port, problemId) {
   const value = h("span", { class: "value" });
   const send = later(150, (chosen) => port.send({ do: "set", name, value: chosen }));
   let pending; // what the reader has chosen and Python has not heard of
-  const described = { id, "aria-describedby": `${id}-help` };
 
   function choose(chosen) {
     pending = chosen;
@@ -152,10 +151,10 @@ function controlRow(control, port, problemId) {
   }
 
   const input = {
-    slider: () => h("input", { type: "range", min: 0, max: choices.length - 1, step: 1, oninput: () => choose(choices[input.value]), ...described }),
-    menu: () => h("select", { onchange: () => choose(choices[input.selectedIndex]), ...described }, ...choices.map((c) => h("option", {}, write(c)))),
-    switch: () => h("input", { type: "checkbox", role: "switch", onchange: () => choose(input.checked), ...described }),
-    number: () => h("input", { type: "number", min: choices[0], max: choices[1], step: 1, oninput: () => choose(input.value === "" ? null : Number(input.value)), ...described }),
+    slider: () => h("input", { type: "range", min: 0, max: choices.length - 1, step: 1, oninput: () => choose(choices[input.value]), id }),
+    menu: () => h("select", { onchange: () => choose(choices[input.selectedIndex]), id }, ...choices.map((c) => h("option", {}, write(c)))),
+    switch: () => h("input", { type: "checkbox", role: "switch", onchange: () => choose(input.checked), id }),
+    number: () => h("input", { type: "number", min: choices[0], max: choices[1], step: 1, oninput: () => choose(input.value === "" ? null : Number(input.value)), id }),
   }[kind]();
 
   function show(settings, trouble) {
