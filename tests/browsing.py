@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,18 +82,24 @@ def jupyterlab(home, opened):
         command = [sys.executable, "-m", "jupyterlab", *options]
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
     try:
-        give_up = time.monotonic() + 60
-        while not (started := list((home / "runtime").glob("jpserver-*.json"))):
-            assert process.poll() is None, (home / "log").read_text()
-            assert time.monotonic() < give_up
-            time.sleep(0.1)
-        about = json.loads(started[0].read_text())
         # With its kernel up: before that, JupyterLab forgets what it is asked to run, or asks which kernel to take.
         wish = {"path": "opened.ipynb", "name": "", "type": "notebook", "kernel": {"name": "python3"}}
-        headers = {"Authorization": f"token {about['token']}"}
-        urllib.request.urlopen(
-            urllib.request.Request(f"{about['url']}api/sessions", json.dumps(wish).encode(), headers), timeout=60
-        )
+        give_up = time.monotonic() + 120
+        while True:
+            assert process.poll() is None, (home / "log").read_text()
+            assert time.monotonic() < give_up, (home / "log").read_text()
+            time.sleep(0.1)
+            if not (written := list((home / "runtime").glob("jpserver-*.json"))):
+                continue
+            about = json.loads(written[0].read_text())
+            headers = {"Authorization": f"token {about['token']}"}
+            request = urllib.request.Request(f"{about['url']}api/sessions", json.dumps(wish).encode(), headers)
+            try:
+                urllib.request.urlopen(request, timeout=60).close()
+                break
+            except urllib.error.URLError as error:  # the file is written before the server listens
+                if not isinstance(error.reason, ConnectionRefusedError):
+                    raise
         yield f"{about['url']}lab/tree/opened.ipynb?token={about['token']}", home / "log"
     finally:
         process.terminate()
