@@ -1,12 +1,22 @@
-"""The controls of the retrain panel: what each is called, which values it offers, and the recipe that they make.
+"""The controls of the retrain panel: what each is called, and which values it offers.
 
 Floor 2 of the package.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
 
-from mnist_helpers.recipe import ACTIVATIONS, HIGHEST_SEED, SCHEDULES, VALIDATIONS, Recipe, RecipeError, checked_seed
+from mnist_helpers.recipe import (
+    ACTIVATIONS,
+    ARTICLE,
+    CRACK_99,
+    HIGHEST_SEED,
+    RULES,
+    SCHEDULES,
+    VALIDATIONS,
+    Recipe,
+    RecipeError,
+)
 
 
 @dataclass(frozen=True)
@@ -83,65 +93,32 @@ CONTROLS = (
     Control("augmentation", "menu", "Against overfitting (learning by heart)", "Augmentation",
             "Change each image a little whenever it is shown.", tuple(AUGMENTATIONS)),
 )  # fmt: skip
-_BY_NAME = {control.name: control for control in CONTROLS}
 
 
-def chosen_controls(names: object, recipe: Recipe) -> tuple[Control, ...]:
-    """Give the named controls, in the order of ``CONTROLS``, each offering the recipe's own value too.
-
-    Parameters
-    ----------
-    names : iterable of str or None
-        Names of controls; None for all.
-    recipe : Recipe
-        Whose values must be among the choices.
+def checked_names(names: Iterable[str] | None) -> list[str]:
+    """Give names of controls in the order of ``CONTROLS``, all of them for None.
 
     Raises
     ------
     RecipeError
         If a name is that of no control.
     """
-    wanted = list(_BY_NAME) if names is None else [names] if isinstance(names, str) else list(names)
+    known = [control.name for control in CONTROLS]
+    wanted = known if names is None else [names] if isinstance(names, str) else list(names)
     for name in wanted:
-        if name not in _BY_NAME:
-            raise RecipeError(str(name), f"there is no control {name!r}; expected some of {', '.join(_BY_NAME)}.")
-    own = settings_of(recipe, seed=0)
-    return tuple(_with_own_value(control, own[control.name]) for control in CONTROLS if control.name in wanted)
+        if name not in known:
+            raise RecipeError(str(name), f"there is no control {name!r}; expected some of {', '.join(known)}.")
+    return [name for name in known if name in wanted]
 
 
-def settings_of(recipe: Recipe, seed: int) -> dict[str, object]:
-    """Give the value of every control that makes this recipe and seed."""
-    values = asdict(recipe)
-    own = {name: values[name] for name in AUGMENTATIONS["none"]}
-    named = [name for name, sizes in AUGMENTATIONS.items() if sizes == own]
-    values |= {"augmentation": named[0] if named else OWN_AUGMENTATION, "seed": seed}
-    return {name: values[name] for name in _BY_NAME}
-
-
-def recipe_of(settings: Mapping[str, object], base: Recipe) -> tuple[Recipe, int]:
-    """Give the recipe and the seed that a setting of all controls makes; what no control sets is as in ``base``.
-
-    A constant learning rate has no warm-up, whatever ``base`` has.
-
-    Raises
-    ------
-    RecipeError
-        If they do not go together.
-    """
-    values = dict(settings)
-    seed, augmentation = checked_seed(values.pop("seed")), values.pop("augmentation")
-    if augmentation != OWN_AUGMENTATION:
-        if augmentation not in AUGMENTATIONS:
-            accepted = ", ".join(map(repr, AUGMENTATIONS))
-            raise RecipeError("augmentation", f"augmentation is {augmentation!r}; expected one of {accepted}.")
-        values |= AUGMENTATIONS[augmentation]
-    if values["schedule"] == "constant":
-        values["warmup_epochs"] = 0
-    return replace(base, **values), seed
-
-
-def _with_own_value(control: Control, value) -> Control:
-    if control.kind == "number" or value in control.choices:
-        return control
-    more = (*control.choices, value)
-    return replace(control, choices=more if control.kind == "menu" else tuple(sorted(more)))
+def panel_setup() -> dict:
+    """Give the controls, the recipes that a panel begins with, and a recipe's rules, as JSON takes them."""
+    return {
+        "controls": [asdict(control) for control in CONTROLS],
+        "augmentations": AUGMENTATIONS,
+        "ownAugmentation": OWN_AUGMENTATION,
+        "article": asdict(ARTICLE),
+        "starts": {"CRACK_99": asdict(CRACK_99)},
+        "rules": RULES,
+        "fractions": [each.name for each in fields(Recipe) if each.type is float],
+    }

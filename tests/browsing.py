@@ -118,7 +118,7 @@ class Lab:
         self.open()
         for cell in (0, 1):  # the imports, and the panel
             self.run(cell)
-        self.panel = self.page.locator(".mnist-panel.retrain")
+        self.panel = self.page.locator(".mnist-panel.retrain").first
         expect(self.panel).to_be_visible(timeout=90 * SECONDS)
         self.rows = self.panel.locator(".trials tbody tr")
         self.message = self.panel.locator(".message")

@@ -13,11 +13,12 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
 import pytest
-from browsing import NO_BROWSER, SECONDS, Visit, launched
+from browsing import NO_BROWSER, SECONDS, Firefox, Visit, launched
 from chapters import with_quotes
 from hypothesis import settings
 from jupyter_cache import get_cache
@@ -31,7 +32,7 @@ from mnist_helpers.data import Mnist, load_mnist
 ROOT = Path(__file__).parents[1]
 SUB_PATH = "/courses/digits/"
 OF_THE_SITE = {f"tests/test_{name}.py" for name in ("site", "lab", "chapters_in_jupyterlab")}
-NEEDS_A_BROWSER = {"site", "address", "browser", "firefox", "visit"}
+NEEDS_A_BROWSER = {"site", "address", "lab_address", "browser", "firefox", "visit"}
 
 settings.register_profile("the same each time", derandomize=True, deadline=None)
 settings.load_profile("the same each time")
@@ -129,6 +130,27 @@ def address(site, tmp_path_factory):
     """Where the site is served, below a path, as on a course's server."""
     root = tmp_path_factory.mktemp("server")
     shutil.copytree(site, root / SUB_PATH.strip("/"))
+    with served(root) as server:
+        yield server + SUB_PATH
+
+
+@pytest.fixture(scope="session")
+def lab_address(tmp_path_factory):
+    """Where the lab of the page is served without the book: a blank page, and the lab's folder beside it."""
+    from cracking import write_lab  # here, because it brings Sphinx, which takes two seconds
+
+    root = tmp_path_factory.mktemp("lab")
+    write_lab(root / "lab")
+    (root / "blank.html").write_text(
+        '<!doctype html><html lang="en"><title>The lab</title><link rel="icon" href="data:,">'
+    )
+    with served(root) as server:
+        yield server + "/"
+
+
+@contextmanager
+def served(root):
+    """Serve a folder; give the server's address."""
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):
@@ -137,8 +159,18 @@ def address(site, tmp_path_factory):
     handler = functools.partial(Handler, directory=root)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}{SUB_PATH}"
+        yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+@pytest.fixture
+def firefox(tmp_path):
+    program = shutil.which("firefox-esr") or shutil.which("firefox")
+    if program is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("No Firefox was found.")
+    firefox = Firefox(program, tmp_path)
+    yield firefox
+    firefox.close()
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 LAB = Path(__file__).parents[1] / "book" / "lab"
-sys.path.insert(0, str(LAB))
+MADE = LAB / "generated"
+sys.path.insert(0, str(LAB / "tools"))
 
 import build_engine  # noqa: E402
 
@@ -252,7 +253,7 @@ def native(tmp_path_factory):
 
 @pytest.fixture(params=[*MODULES, "native"])
 def build(request):
-    return request.getfixturevalue("native") if request.param == "native" else Wasm(LAB / request.param)
+    return request.getfixturevalue("native") if request.param == "native" else Wasm(MADE / request.param)
 
 
 @pytest.fixture(scope="session")
@@ -262,14 +263,14 @@ def examples(mnist):
 
 def test_the_committed_modules_are_what_the_source_gives(tmp_path):
     for built in build_engine.build(tmp_path):
-        assert built.read_bytes() == (LAB / built.name).read_bytes(), f"{built.name}: run `make engine` and commit it."
+        assert built.read_bytes() == (MADE / built.name).read_bytes(), f"{built.name}: run `make engine` and commit it."
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_asks_for_nothing_and_is_small(module):
     import gzip
 
-    code = (LAB / module).read_bytes()
+    code = (MADE / module).read_bytes()
     assert not wasmtime.Module(wasmtime.Engine(), code).imports
     assert len(gzip.compress(code, mtime=0)) < 10_000
     assert str(Path.home()).encode() not in code
@@ -348,7 +349,7 @@ def test_the_gradients_are_finite_differences(native, examples):
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("norm", [False, True], ids=["plain", "batch norm"])
 def test_dropped_and_distorted_batches_give_the_gradients_of_double_precision(native, examples, module, norm):
-    pair = [Network(build, 2, 21, "sigmoid", "tanh", norm, seed=5) for build in (Wasm(LAB / module), native)]
+    pair = [Network(build, 2, 21, "sigmoid", "tanh", norm, seed=5) for build in (Wasm(MADE / module), native)]
     images, labels = examples[0][:50], examples[1][:50]
     pair[1].set_all(pair[0].parameters())
     losses = []
@@ -575,7 +576,7 @@ def test_distorted_images_are_those_of_the_helpers(build, mnist, monkeypatch, el
 
 @pytest.mark.parametrize("module", MODULES)
 def test_shuffling_gives_every_order(module):
-    wasm = Wasm(LAB / module)
+    wasm = Wasm(MADE / module)
     wasm.call("reseed", 3)
     place = wasm.call("allocate", 4 * 1000)
     numbers = wasm.array(place, (1000,), np.int32)
@@ -612,10 +613,10 @@ def test_seeds_give_weights_as_glorot_has_them(build, examples):
 @pytest.mark.parametrize("module", MODULES)
 def test_a_network_that_cannot_be_is_refused(module):
     for arguments in ((51, 10, 0, 0, 0, 10), (1, 2049, 0, 0, 0, 10), (1, 0, 0, 0, 0, 10), (1, 10, 0, 0, 0, 0)):
-        assert Wasm(LAB / module).call("create", *arguments, 1) == 0
-    assert Wasm(LAB / module).call("create", 8, 512, 0, 0, 1, 10_000_000, 1) == 0
-    assert Wasm(LAB / module).call("create", 50, 2048, 0, 0, 0, 10, 1) == 0  # 3 GB for weights, gradients and moments
-    assert Wasm(LAB / module).call("allocate", 2**32 - 1) == 0
+        assert Wasm(MADE / module).call("create", *arguments, 1) == 0
+    assert Wasm(MADE / module).call("create", 8, 512, 0, 0, 1, 10_000_000, 1) == 0
+    assert Wasm(MADE / module).call("create", 50, 2048, 0, 0, 0, 10, 1) == 0  # 3 GB for weights, gradients and moments
+    assert Wasm(MADE / module).call("allocate", 2**32 - 1) == 0
 
 
 FUNCTIONS = """#include "engine.c"
@@ -693,7 +694,7 @@ def reference(network, images, labels, dropout, smoothing, generator):
 
 @pytest.fixture(scope="module")
 def every_build(native):
-    return [native, *(Wasm(LAB / module) for module in MODULES)]
+    return [native, *(Wasm(MADE / module) for module in MODULES)]
 
 
 @settings(max_examples=60)
@@ -754,7 +755,7 @@ def accuracy(network, images, labels):
 )
 def test_a_series_follows_that_of_keras(mnist, examples, shape, epochs):
     """From the same weights through the same batches, the validation accuracies stay within half a point."""
-    networks = [Network(Wasm(LAB / module), *shape, rows=500) for module in ("engine.wasm", "engine-relaxed.wasm")]
+    networks = [Network(Wasm(MADE / module), *shape, rows=500) for module in ("engine.wasm", "engine-relaxed.wasm")]
     model = keras_model(networks[0], "float32")
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
     validation = mnist.validation.images.reshape(-1, 784)[:2_000], mnist.validation.labels[:2_000]

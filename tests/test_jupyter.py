@@ -19,8 +19,10 @@ CELLS = [
     "print('last', lab.runs[-1].history['val_accuracy'][-1])",
     "draw_panel(lab)",
     "explore_panel(mnist, lab)",
+    "import time\ntime.sleep(10)",
+    "lab",
 ]
-TRAINING, OTHER, ACCURACY, DRAWING, EXPLORING = range(1, 6)
+TRAINING, OTHER, ACCURACY, DRAWING, EXPLORING, SLEEP, AGAIN = range(1, 8)
 
 
 @pytest.fixture(scope="module")
@@ -243,6 +245,7 @@ def test_a_cell_of_the_confusion_matrix_shows_its_images(lab):
     panel = lab.page.locator(".mnist-panel.explore")
     expect(panel).to_be_visible(timeout=30 * SECONDS)
     cell = panel.get_by_role("button", name=re.compile(r"^\d+ of 4 read as 9$"))
+    expect(cell).to_have_text(re.compile(r"\d"))
     number = int(cell.inner_text())
     where = panel.locator(".where").first
     lab.until(where, f"of {number} of 4 that it reads as 9", cell.click)
@@ -254,6 +257,79 @@ def test_a_cell_of_the_confusion_matrix_shows_its_images(lab):
     assert panel.locator(".units canvas").count() == 24
     panel.get_by_role("button", name="Next units").click()
     expect(panel.get_by_label("Weights of unit 25", exact=True)).to_be_visible()
+
+
+# Move a slider, and read at once, before anything else can happen in the page, what the panel says.
+MOVE_AND_READ = """([label, value]) => {
+    const panel = document.querySelector(".mnist-panel.retrain");
+    const slider = [...panel.querySelectorAll("input")].find((input) => input.labels[0]?.textContent === label);
+    slider.value = value;
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+    return [panel.querySelector(".facts").textContent, panel.querySelector(".problem").textContent];
+}"""
+
+
+def test_a_panel_answers_while_the_kernel_sleeps_and_trains_when_it_wakes(lab):
+    lab.slide("Epochs", "Home")
+    lab.cell(SLEEP).locator(".jp-InputArea-editor").click()
+    lab.page.keyboard.press("Control+Enter")
+    expect(lab.cell(SLEEP).locator(".jp-InputPrompt")).to_have_text("[*]:")
+    facts, problem = lab.page.evaluate(MOVE_AND_READ, ["Units a layer", 0])
+    assert facts.startswith("6,730 parameters") and problem == ""
+    lab.panel.get_by_label("Validation split").select_option("leaking")
+    facts, problem = lab.page.evaluate(MOVE_AND_READ, ["Training images", 0])
+    assert facts == "" and problem.startswith("training_images is 10 with a leaking validation set")
+    lab.button("Reset to the article").click()
+    lab.slide("Epochs", "Home")
+    lab.button("Train").click()
+    expect(lab.panel.locator(".progress")).to_contain_text("waits for a cell that runs")
+    expect(lab.cell(SLEEP).locator(".jp-InputPrompt")).to_have_text("[*]:")
+    expect(lab.rows).to_have_count(1, timeout=60 * SECONDS)
+
+
+def test_two_views_of_a_panel_agree(lab):
+    lab.run(AGAIN)
+    second = lab.page.locator(".mnist-panel.retrain").nth(1)
+    expect(second).to_be_visible()
+    lab.slide("Units a layer", "Home")
+    expect(second.locator(".facts")).to_contain_text("6,730 parameters")
+    second.get_by_role("switch", name="Batch norm").check()
+    expect(lab.panel.get_by_role("switch", name="Batch norm")).to_be_checked()
+    lab.slide("Epochs", "Home")
+    second.get_by_role("button", name="Train", exact=True).click()
+    for panel in (lab.panel, second):
+        expect(panel.locator(".trials tbody tr")).to_have_count(1, timeout=60 * SECONDS)
+        expect(panel.locator(".message")).to_contain_text("has finished")
+    curve = lab.panel.locator("path.shown.validation").first.get_attribute("d")
+    expect(second.locator("path.shown.validation").first).to_have_attribute("d", curve)
+    lab.cell(AGAIN).locator(".jp-InputArea-editor").click()
+    lab.page.keyboard.press("Escape")
+    lab.page.keyboard.press("r")
+    lab.page.keyboard.press("y")
+
+
+def test_a_page_that_is_loaded_again_has_its_runs_and_the_one_that_trains(lab):
+    lab.slide("Epochs", "Home")
+    lab.button("Train").click()
+    expect(lab.rows).to_have_count(1, timeout=60 * SECONDS)
+    lab.rows.first.get_by_role("textbox").fill("the first")
+    lab.page.keyboard.press("Tab")
+    lab.slide("Units a layer", "ArrowLeft")
+    lab.slide("Epochs", "End")
+    lab.button("Train").click()
+    lab.longer_than(0)
+    lab.page.get_by_role("button", name="Save and create checkpoint").click()
+    lab.page.wait_for_timeout(1_000)
+    lab.open()
+    expect(lab.rows).to_have_count(1, timeout=60 * SECONDS)
+    expect(lab.rows.first.get_by_role("textbox")).to_have_value("the first")
+    expect(lab.panel.get_by_label("Units a layer")).to_have_attribute("aria-valuetext", "64")
+    assert lab.stop.is_enabled()
+    lab.longer_than(lab.longer_than(0))
+    lab.stop.click()
+    lab.at_rest()
+    expect(lab.rows).to_have_count(2)
+    expect(lab.message).to_contain_text("was stopped in epoch")
 
 
 def test_a_notebook_that_is_closed_and_opened_again_has_its_panel(lab):

@@ -2,9 +2,7 @@
 
 import gzip
 import json
-import os
 import re
-import shutil
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,15 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import SECONDS, Firefox, Visit
-from hypothesis import given
+from browsing import SECONDS, Visit
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import expect
 
-from mnist_helpers.controls import CONTROLS, recipe_of, settings_of
-from mnist_helpers.drawing import picture_of
-from mnist_helpers.program import keras_program
-from mnist_helpers.recipe import ARTICLE, CRACK_99, RULES, RecipeError, parameter_count
+from mnist_helpers.controls import AUGMENTATIONS, CONTROLS
+from mnist_helpers.keras_program import keras_program
+from mnist_helpers.recipe import ARTICLE, CRACK_99, RULES, Recipe, RecipeError, parameter_count
 from mnist_helpers.training import learning_rates, train
 
 COSINE = replace(ARTICLE, schedule="cosine")
@@ -75,7 +72,7 @@ def panel(here):
 
 @pytest.fixture(scope="module")
 def keras(site):
-    return json.loads((site / "lab" / "keras.json").read_text())
+    return json.loads((site / "lab" / "keras_results.json").read_text())
 
 
 def test_the_articles_setting_reaches_what_keras_reaches(panel, keras):
@@ -370,12 +367,12 @@ def test_the_challenges_say_how_far_one_is(panel):
 
 
 SIX_PANELS = (
-    '<!doctype html><html lang="en"><title>Cracking 99%</title><link rel="stylesheet" href="lab/views/panels.css">'
+    '<!doctype html><html lang="en"><title>Cracking 99%</title><link rel="stylesheet" href="lab/panel/panel.css">'
     + "".join(
         f"""<mnist-lab view="retrain" controls="units" recipe='{{"epochs": 2, "units": {units}}}'></mnist-lab>"""
         for units in (8, 16, 32, 64, 100, 128)
     )
-    + '<script type="module" src="lab/lab.js"></script>'
+    + '<script type="module" src="lab/lab_element.js"></script>'
 )
 
 
@@ -411,13 +408,12 @@ def test_what_it_takes_to_train_is_below_35_kilobytes(visit, address, site):
     visit.page.on("request", lambda request: loaded.add(request.url.removeprefix(address)))
     Panel(visit.open(address + "train_here.html#")).train()
     programs = [name for name in loaded if re.fullmatch(r"lab/.*\.(js|css|wasm)", name)]
-    views = {
-        "lab/companions.js",
-        "lab/drawing.js",
-        *(f"lab/views/{name}.js" for name in ("draw", "explore", "pictures")),
+    later = {
+        "lab/keras_program.js",
+        *(f"lab/panel/{name}.js" for name in ("draw_view", "drawn_digit", "explore_view", "network_asked")),
     }
-    needed = {name: len(gzip.compress((site / name).read_bytes(), 9)) for name in programs if name not in views}
-    assert {"lab/worker.js", "lab/session.js", "lab/views/retrain.js", "lab/views/panels.css"} < set(needed)
+    needed = {name: len(gzip.compress((site / name).read_bytes(), 9)) for name in programs if name not in later}
+    assert {"lab/training_worker.js", "lab/panel/session.js", "lab/panel/panel.css"} < set(needed)
     assert any(name.endswith(".wasm") for name in needed)
     assert sum(needed.values()) < 35_000, needed
 
@@ -535,8 +531,8 @@ def modules(browser, address):
     visit = Visit(browser, address)
     page = visit.open(address + "bibliography.html")
     page.evaluate(
-        """base => Promise.all(['session', 'program', 'drawing'].map((name) => import(`${base}lab/${name}.js`)))
-            .then((modules) => { window.lab = Object.assign({}, ...modules); })""",
+        """base => Promise.all(['keras_program', 'panel/recipe_settings'].map(
+            (name) => import(`${base}lab/${name}.js`))).then((modules) => { window.lab = Object.assign({}, ...modules); })""",
         address,
     )
     page.evaluate(
@@ -546,38 +542,42 @@ def modules(browser, address):
     page.context.close()
 
 
+BASES = [
+    ARTICLE,
+    replace(COSINE, warmup_epochs=1),
+    replace(ARTICLE, label_smoothing=0.05, patience=3),
+    replace(ARTICLE, ema_momentum=0.995),
+]
+
+
 @st.composite
 def chosen(draw):
-    settings = {
-        control.name: draw(st.sampled_from(control.choices)) for control in CONTROLS if control.kind != "number"
-    }
-    settings["seed"] = draw(st.integers(0, 2**31 - 1))
-    if settings["validation"] == "leaking":
-        settings["training_images"] = 54_000
-    return settings
+    """A recipe that the controls make of a base, and a seed."""
+    names = [control for control in CONTROLS if control.kind != "number" and control.name != "augmentation"]
+    values = {control.name: draw(st.sampled_from(control.choices)) for control in names}
+    values |= AUGMENTATIONS[draw(st.sampled_from(list(AUGMENTATIONS)))]
+    base = draw(st.sampled_from(BASES))
+    if base.ema_momentum:
+        values["validation"] = "held_out"
+    if values["validation"] == "leaking":
+        values["training_images"] = 54_000
+    values["warmup_epochs"] = 0 if values["schedule"] == "constant" else base.warmup_epochs
+    values["epochs"] = max(1 + values["warmup_epochs"], values["epochs"])
+    return base, replace(base, **values), draw(st.integers(0, 2**31 - 1))
 
 
-def test_the_program_of_the_page_is_that_of_the_notebook(modules):
-    bases = [
-        ARTICLE,
-        replace(COSINE, warmup_epochs=1),
-        replace(ARTICLE, label_smoothing=0.05, patience=3),
-        replace(ARTICLE, ema_momentum=0.995),
-    ]
-
-    @given(chosen(), st.sampled_from(bases))
-    def check(settings, base):
-        settings["epochs"] = max(1 + base.warmup_epochs, settings["epochs"])
-        if base.ema_momentum:
-            settings["validation"] = "held_out"
-        recipe, seed = recipe_of(settings, base)
-        arguments = [asdict(recipe), seed, asdict(ARTICLE)]
-        ours = modules.evaluate(
-            "([recipe, seed, article]) => lab.kerasProgram(recipe, seed, article, 54000)", arguments
-        )
-        assert lines_that_count(ours) == lines_that_count(keras_program(recipe, seed))
-
-    check()
+@settings(max_examples=60)
+@given(case=chosen())
+def test_a_recipe_goes_into_the_controls_and_out_again_and_its_program_is_the_helpers(modules, case):
+    base, recipe, seed = case
+    controls = modules.evaluate("([recipe, seed]) => lab.settingsOf(recipe, seed, setup)", [asdict(recipe), seed])
+    assert list(controls) == [control.name for control in CONTROLS]
+    assert all(controls[name] == getattr(recipe, name) for name in controls if hasattr(recipe, name))
+    back = modules.evaluate("([settings, base]) => lab.recipeOf(settings, base, setup)", [controls, asdict(base)])
+    assert Recipe(**back[0]) == recipe and back[1] == seed
+    assert modules.evaluate("recipe => lab.parameterCount(recipe)", asdict(recipe)) == parameter_count(recipe)
+    program = modules.evaluate("([recipe, seed]) => lab.kerasProgram(recipe, seed, 54000)", back)
+    assert lines_that_count(program) == lines_that_count(keras_program(recipe, seed))
 
 
 def test_the_learning_rates_of_the_page_are_those_of_the_helpers(visit, address):
@@ -595,9 +595,9 @@ def test_the_learning_rates_of_the_page_are_those_of_the_helpers(visit, address)
 def panel_of(visit, address, recipe, controls="units"):
     """A panel in a page of its own, that starts from a recipe."""
     page = visit.page
-    body = f"""<!doctype html><title>Cracking 99%</title><link rel="stylesheet" href="lab/views/panels.css">
+    body = f"""<!doctype html><title>Cracking 99%</title><link rel="stylesheet" href="lab/panel/panel.css">
         <mnist-lab view="retrain" controls="{controls}" recipe='{json.dumps(recipe)}'></mnist-lab>
-        <script type="module" src="lab/lab.js"></script>"""
+        <script type="module" src="lab/lab_element.js"></script>"""
     page.route("**/panel.html", lambda route: route.fulfill(body=body, content_type="text/html"))
     page.goto(address + "panel.html")
     return Panel(page)
@@ -665,37 +665,9 @@ def lines_that_count(program):
     return [line for line in program.splitlines() if not line.lstrip().startswith(others)]
 
 
-def test_the_page_counts_and_sorts_settings_as_python_does(modules):
-    @given(chosen(), st.sampled_from([ARTICLE, CRACK_99]))
-    def check(settings, base):
-        settings["epochs"] = max(1 + base.warmup_epochs, settings["epochs"])
-        recipe, seed = recipe_of(settings, base)
-        there = modules.evaluate("([settings, base]) => lab.recipeOf(settings, base, setup)", [settings, asdict(base)])
-        assert there == [asdict(recipe), seed]
-        assert modules.evaluate("r => lab.parameterCount(r)", asdict(recipe)) == parameter_count(recipe)
-        back = modules.evaluate("([recipe, seed]) => lab.settingsOf(recipe, seed, setup)", there)
-        assert back == settings_of(recipe, seed)
-
-    check()
-
-
-def test_the_page_makes_the_same_picture_of_a_drawing(modules):
-    for drawing in DRAWINGS:
-        there = np.array(modules.evaluate("strokes => Array.from(lab.pictureOf(strokes))", drawing["strokes"]))
-        there, here = there.reshape(28, 28), picture_of(drawing["strokes"]).astype(int)
-        # A pixel's difference in where the edge of the ink is may move the whole by one.
-        differences = [
-            np.abs(np.roll(there, (down, right), (0, 1)) - here).mean() for down in (-1, 0, 1) for right in (-1, 0, 1)
-        ]
-        assert min(differences) < 5
-    assert not any(modules.evaluate("Array.from(lab.pictureOf([]))"))
-
-
 def test_the_program_of_the_page_runs(modules, tmp_path, monkeypatch):
     recipe = replace(ARTICLE, hidden_layers=1, units=16, epochs=8, training_images=1_000)
-    code = modules.evaluate(
-        "([recipe, article]) => lab.kerasProgram(recipe, 3, article, 10000)", [asdict(recipe), asdict(ARTICLE)]
-    )
+    code = modules.evaluate("recipe => lab.kerasProgram(recipe, 3, 10000)", asdict(recipe))
     results = {}
     exec(code, results)
     assert 0.4 < results["history"]["val_accuracy"][0] < 0.9
@@ -703,16 +675,6 @@ def test_the_program_of_the_page_runs(modules, tmp_path, monkeypatch):
 
 
 # ---------------------------------------------------------------- another browser
-
-
-@pytest.fixture
-def firefox(tmp_path):
-    program = shutil.which("firefox-esr") or shutil.which("firefox")
-    if program is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("No Firefox was found.")
-    firefox = Firefox(program, tmp_path)
-    yield firefox
-    firefox.close()
 
 
 TRAIN_ONCE = """async () => {

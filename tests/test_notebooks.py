@@ -151,11 +151,10 @@ def test_a_link_to_another_page_carries_its_title(path):
         assert text in (re.search(r"^# (.+)", page, re.MULTILINE)[1], "Deon, 2023")
 
 
-# On a reader's click, which the panel hands on to the session; and for the page, where a reader's click opens it too.
+# On a reader's click, of which the panel asks the engine; and for the page, where a reader's click opens it too.
 # The published runs are judged once each, when their recipes are frozen.
 OPENERS = {
-    "mnist_helpers/panels.py": 1,
-    "mnist_helpers/session.py": 1,
+    "mnist_helpers/kernel_engine.py": 1,
     "mnist_helpers/published.py": 2,
     "book/_ext/cracking.py": 1,
 }
@@ -164,7 +163,11 @@ OF_THE_TEST_SET = re.compile(r"open_test_set|\.test_accuracy|\bcurves\(|\btest\.
 
 
 def test_the_test_set_is_opened_in_marked_places_only():
-    for path in [*ROOT.glob("mnist_helpers/*.py"), *ROOT.glob("book/[_l]*/*.py"), *ROOT.glob("tests/benchmarks/*.py")]:
+    for path in [
+        *ROOT.glob("mnist_helpers/*.py"),
+        *ROOT.glob("book/[_l]*/**/*.py"),
+        *ROOT.glob("tests/benchmarks/*.py"),
+    ]:
         name = path.relative_to(ROOT).as_posix()
         text = path.read_text(encoding="utf-8")
         assert text.count(".open_test_set(") == OPENERS.get(name, 0), name

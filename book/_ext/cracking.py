@@ -1,13 +1,13 @@
 """What the book asks of Sphinx beyond jupyter-book: a few small things, each for the reason given with it."""
 
 import hashlib
+import itertools
 import json
 import os
 import re
 import shutil
 import sys
 import zlib
-from dataclasses import asdict
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,9 +18,8 @@ from myst_nb.ext.glue.utils import create_pending_glue_ref
 from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective
 
-from mnist_helpers.controls import AUGMENTATIONS, CONTROLS, OWN_AUGMENTATION
+from mnist_helpers.controls import panel_setup
 from mnist_helpers.data import Mnist, Split, load_mnist
-from mnist_helpers.recipe import ARTICLE, CRACK_99, RULES
 
 try:
     import minify
@@ -28,6 +27,7 @@ except ImportError:  # for macOS there is none; a book that is built there serve
     minify = None
 
 ROOT = Path(__file__).resolve().parents[2]
+LAB = ROOT / "book" / "lab"
 FONT_AWESOME = re.compile(r"\s*<script[^>]*scripts/fontawesome\.js[^>]*></script>")
 WIDGET_STATE = re.compile(r'<script type="application/vnd\.jupyter\.widget-state\+json">.*?</script>', re.DOTALL)
 
@@ -86,9 +86,9 @@ def link_notebooks(source: Path) -> None:
 
 def execution_cache(build: Path) -> Path:
     """Give the folder of executed chapters, named by all that their results depend on besides their own cells."""
-    helpers = sorted((ROOT / "mnist_helpers").glob("[!_]*/*")) + sorted((ROOT / "mnist_helpers").glob("*.py"))
+    helpers = [sorted((ROOT / "mnist_helpers").glob(which)) for which in ("*.*", "data/*", "fonts/*")]
     digest = hashlib.sha256(sys.version.encode())
-    for path in [*helpers, ROOT / "requirements.txt"]:
+    for path in [*itertools.chain(*helpers), ROOT / "requirements.txt"]:
         digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
     return build / ".jupyter_cache" / digest.hexdigest()[:16]
 
@@ -122,53 +122,47 @@ COLLECTIONS = {
 def add_lab(app, pagename, templatename, context, doctree) -> None:
     """Give a page that has a live panel what makes it live."""
     if "<mnist-lab" in context.get("body", ""):
-        script, style = (context["pathto"](f"lab/{name}", 1) for name in ("lab.js", "views/panels.css"))
+        script, style = (context["pathto"](f"lab/{name}", 1) for name in ("lab_element.js", "panel/panel.css"))
         context["body"] += f'<link rel="stylesheet" href="{style}"><script type="module" src="{script}"></script>'
 
 
-def write_lab(app, exception) -> None:
-    """Put the lab beside the pages: its programs, its controls, and its images."""
-    if exception or app.builder.format != "html":
-        return
-    folder = Path(app.outdir) / "lab"
+def write_lab_of_site(app, exception) -> None:
+    """Put the lab beside the pages."""
+    if not exception and app.builder.format == "html":
+        write_lab(Path(app.outdir) / "lab")
+
+
+def write_lab(folder: Path) -> None:
+    """Write the lab anew: its programs, its controls, and its images."""
     if folder.exists():
         shutil.rmtree(folder)
     # Twice: packed, to be loaded, and as they are written, to be read.
-    copies = {folder: (pack, ["*.c", "widget.js"]), folder / "source": (shutil.copy, ["*.wasm", "*.json"])}
-    for place, (write, others) in copies.items():
-        skip = shutil.ignore_patterns("*.py", "__*", *others)
-        shutil.copytree(ROOT / "book" / "lab", place, ignore=skip, copy_function=write)
-        shutil.copytree(ROOT / "mnist_helpers" / "views", place / "views", ignore=skip, copy_function=write)
-    shutil.copy(ROOT / "mnist_helpers" / "keras_program.txt", folder)
+    for below, home in {"": LAB, "panel": ROOT / "mnist_helpers" / "panel"}.items():
+        for place, write in ((folder / below, pack), (folder / "source" / below, shutil.copy)):
+            place.mkdir()
+            for path in [*home.glob("*.js"), *home.glob("*.css")]:
+                if path.name != "jupyter_widget.js":
+                    write(path, place / path.name)
+    shutil.copy(LAB / "engine.c", folder / "source")
+    for path in [*(LAB / "generated").iterdir(), ROOT / "mnist_helpers" / "keras_program.txt"]:
+        shutil.copy(path, folder)
     mnist = load_mnist()
     collections = [
         {"file": name, "bytes": write_images(folder / name, mnist, chosen)} | lengths(mnist, chosen)
         for name, chosen in COLLECTIONS.items()
     ]
-    setup = lab_setup() | {"collections": collections, "names": mnist.class_names}
+    setup = panel_setup() | {"collections": collections, "names": mnist.class_names}
     (folder / "setup.json").write_text(json.dumps(setup), encoding="utf-8")
 
 
-def pack(source: str, destination: str) -> None:
+def pack(source: Path, destination: Path) -> None:
     """Copy a file; a program or style sheet without its comments, long names and blanks, if there is a minifier."""
-    kind = {".js": "application/javascript", ".css": "text/css"}.get(Path(source).suffix)
+    kind = {".js": "application/javascript", ".css": "text/css"}.get(source.suffix)
     if minify is None or kind is None:
         shutil.copy(source, destination)
         return
-    text = minify.string(kind, Path(source).read_text(encoding="utf-8"))
-    Path(destination).write_text(text, encoding="utf-8")
-
-
-def lab_setup() -> dict:
-    """Give the controls of the panels, the recipes that they begin with, and a recipe's rules, as JSON takes them."""
-    return {
-        "controls": [asdict(control) for control in CONTROLS],
-        "augmentations": AUGMENTATIONS,
-        "ownAugmentation": OWN_AUGMENTATION,
-        "article": asdict(ARTICLE),
-        "starts": {"CRACK_99": asdict(CRACK_99)},
-        "rules": RULES,
-    }
+    text = minify.string(kind, source.read_text(encoding="utf-8"))
+    destination.write_text(text, encoding="utf-8")
 
 
 def _splits(mnist: Mnist) -> dict[str, Split]:
@@ -216,5 +210,5 @@ def setup(app):
     app.connect("html-page-context", mark_chapter)
     app.connect("html-page-context", add_lab)
     app.connect("build-finished", lighten)
-    app.connect("build-finished", write_lab)
+    app.connect("build-finished", write_lab_of_site)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

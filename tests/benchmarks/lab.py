@@ -378,7 +378,7 @@ def main() -> None:
     parser.add_argument("--page", type=Path, default=PAGE, help="where the results are written")
     options = parser.parse_args()
     file = next((name for name in ("train_here.html", "index.html") if (options.site / name).is_file()), None)
-    if not file or not (options.site / "lab" / "lab.js").is_file():
+    if not file or not (options.site / "lab" / "lab_element.js").is_file():
         sys.exit(f"{options.site}: there is no built book with the lab in this folder; run `make book` first.")
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mnist_helpers.program import keras_program
+from mnist_helpers.keras_program import keras_program
 from mnist_helpers.recipe import ARTICLE
 from mnist_helpers.training import train
 

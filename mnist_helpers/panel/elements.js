@@ -1,11 +1,9 @@
-// What the views are built of: elements, buttons, fields.
-//
-// A view shows what something else decides: Python in a notebook, lab/lab.js in the book's pages. That hands over what
-// to show under names (a notebook's traits), and a click goes back to it as a message {do: …}. Plain DOM and SVG, so
-// that nothing has to be loaded from anywhere.
+// What the views are built of: elements, buttons, fields, pictures. Plain DOM and SVG, so that nothing has to be loaded
+// from anywhere.
 
+const own = Math.random().toString(36).slice(2); // each widget of a notebook has a copy of this program
 let counter = 0;
-export const freshId = () => `mnist-panel-${Date.now().toString(36)}-${counter++}`;
+export const freshId = () => `mnist-panel-${own}-${counter++}`;
 
 export function h(tag, attributes = {}, ...children) {
   const svg = ["svg", "g", "path", "line", "text", "circle", "title"].includes(tag);
@@ -41,22 +39,30 @@ export function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-// Act once the calls have stopped for a while, or at once when flushed.
+// Act once the calls have stopped for a while.
 export function later(milliseconds, act) {
-  let timer = null, latest;
-  const now = () => {
-    timer = null;
-    act(latest);
-  };
-  const call = (value) => {
-    latest = value;
+  let timer = null;
+  return (value) => {
     clearTimeout(timer);
-    timer = setTimeout(now, milliseconds);
+    timer = setTimeout(act, milliseconds, value);
   };
-  call.flush = () => {
-    if (timer === null) return;
-    clearTimeout(timer);
-    now();
-  };
-  return call;
+}
+
+// A picture of 28 × 28 pixels from their values: grey values as ink on paper, or signed weights, at most 1 in size, as
+// red and blue.
+export function picture(values, { signed = false, label = "" } = {}) {
+  const canvas = h("canvas", { width: 28, height: 28, role: "img", "aria-label": label, title: label });
+  paint(canvas, values, signed);
+  return canvas;
+}
+
+export function paint(canvas, values, signed = false) {
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(28, 28);
+  values.forEach((value, place) => {
+    const fade = 255 * (1 - Math.min(1, Math.abs(signed ? value : value / 255)));
+    const colour = !signed ? [fade, fade, fade] : value > 0 ? [255, fade, fade] : [fade, fade, 255];
+    image.data.set([...colour, 255], 4 * place);
+  });
+  context.putImageData(image, 0, 0);
 }

@@ -1,14 +1,16 @@
 // The drawing panel: a sheet, and what a network makes of what is drawn on it.
 
-import { button, h, say } from "./blocks.js";
-import { paint, picture } from "./pictures.js";
+import { pictureOf } from "./drawn_digit.js";
+import { button, h, paint, picture, say } from "./elements.js";
+import { follow } from "./network_asked.js";
 
-export function drawView(port) {
+// A view that asks a session's network, or what stands for one (network_asked.js), about drawings; `answered` is given the
+// ten probabilities, or undefined for a blank sheet. Gives its element, and how to take leave of the session.
+export function drawView(session, names, answered) {
   const SIZE = 280;
-  const names = port.get("setup").names;
   let strokes = [];
   let pen = null; // where the keyboard's pen is, and whether it is down
-  let waiting = false, dirty = false;
+  let waiting = false, dirty = false, asked = 0;
 
   const canvas = h("canvas", {
     width: SIZE, height: SIZE, tabindex: 0, role: "application", class: "sheet",
@@ -22,7 +24,7 @@ export function drawView(port) {
   });
   const verdict = h("p", { class: "verdict", role: "status" });
   const seen = h("canvas", { width: 28, height: 28, role: "img", "aria-label": "What the network sees: your drawing, scaled and centred" });
-  const nearest = h("div", { class: "nearest" });
+  const closest = h("div", { class: "nearest" });
 
   function redraw() {
     context.clearRect(0, 0, SIZE, SIZE);
@@ -42,13 +44,35 @@ export function drawView(port) {
     }
   }
 
-  // One question at a time; what is drawn meanwhile is asked about when the answer has come.
-  function ask(still) {
+  // One question at a time while the pen moves; what is drawn meanwhile is asked about when the answer has come.
+  async function ask(still, drawing = true) {
     redraw();
     if (waiting && !still) { dirty = true; return; }
     waiting = true;
     dirty = false;
-    port.send({ do: "draw", strokes: strokes.map((stroke) => stroke.map((point) => point.map((v) => +v.toFixed(4)))), still });
+    const number = ++asked;
+    const answer = { picture: pictureOf(strokes), blank: strokes.length === 0, closest: [] };
+    try {
+      await answerTo(answer, still, drawing);
+    } catch (error) {
+      answer.sentence = error.message;
+    }
+    if (number !== asked) return;
+    show(answer);
+    answered(answer.probabilities);
+  }
+
+  // Fill in what the network says, and, when the pen is up, which training images are closest.
+  async function answerTo(answer, still, drawing) {
+    if (answer.blank) return;
+    const pixels = Array.from(answer.picture);
+    if (session.network) answer.probabilities = await session.ask("probabilities", session.network, { pixels });
+    else if (!drawing) answer.sentence = "There is no network any more to ask.";
+    else {
+      session.train(); // the first drawing sets it going, and is answered once there is something to ask
+      answer.sentence = "The network is being trained first, and answers in a moment.";
+    }
+    if (still) answer.closest = await session.ask("images", null, { split: "training", like: pixels, number: 5 });
   }
 
   function point(event) {
@@ -110,22 +134,23 @@ export function drawView(port) {
       node.classList.toggle("best", Boolean(result.probabilities) && i === best);
     });
     say(verdict, result.blank ? "Draw a digit." : result.sentence ? result.sentence : `It reads ${names[best]}, and is ${(100 * shares[best]).toFixed(0)}% sure.`);
-    nearest.replaceChildren(...result.closest.map(({ pixels, label }) => h("figure", {}, picture(pixels, { label: `A training image of ${label}` }), h("figcaption", {}, label))));
+    closest.replaceChildren(...result.closest.map(({ pixels, label }) => h("figure", {}, picture(pixels, { label: `A training image of ${names[label]}` }), h("figcaption", {}, names[label]))));
     if (dirty) ask(false);
   }
 
   const who = h("p", { class: "help" });
-  const showNetwork = ({ name }) => say(who, `You ask ${name}.`);
-  port.on("result", show);
+  show({ picture: new Uint8Array(784), blank: true, closest: [] });
   // Another network has another opinion of the same drawing.
-  port.on("network", (network) => { showNetwork(network); ask(true); });
-  show(port.get("result"));
-  showNetwork(port.get("network"));
-  return h(
+  const leave = follow(session, 200, (name) => {
+    say(who, `You ask ${name}.`);
+    ask(true, false);
+  });
+  const node = h(
     "section",
     { class: "mnist-panel draw", "aria-label": "Draw a digit" },
     h("div", {}, h("h3", {}, "Draw here"), canvas, h("div", { class: "buttons" }, button("Clear", clear))),
     h("div", { class: "answer" }, h("h3", {}, "What it thinks"), who, verdict, h("ol", { class: "shares" }, ...bars.map((bar) => bar.node))),
-    h("div", {}, h("h3", {}, "What the network sees"), seen, h("h3", {}, "The closest training images"), nearest, h("p", { class: "help" }, "By the distance between pixels, shown when you lift the pen.")),
+    h("div", {}, h("h3", {}, "What the network sees"), seen, h("h3", {}, "The closest training images"), closest, h("p", { class: "help" }, "By the distance between pixels, shown when you lift the pen.")),
   );
+  return { node, leave };
 }

@@ -21,6 +21,23 @@ const loadSetup = once(async () => {
   return setup;
 });
 
+const PANELS = {
+  retrain: async (element, setup) => (await import("./retrain_in_page.js")).retrain(element, setup),
+  challenge: async (element) => (await import("./challenges.js")).challenge(element),
+  async draw(element, { names }) {
+    const { drawView } = await import("./panel/draw_view.js");
+    const answered = (probabilities) => {
+      element.probabilities = probabilities;
+      element.dispatchEvent(new Event("drawn", { bubbles: true }));
+    };
+    return drawView(await element.partner(), names, answered).node;
+  },
+  async explore(element, { names }) {
+    const { exploreView } = await import("./panel/explore_view.js");
+    return exploreView(await element.partner(), names).node;
+  },
+};
+
 class MnistLab extends HTMLElement {
   #opening = null;
 
@@ -38,12 +55,21 @@ class MnistLab extends HTMLElement {
     return (this.#opening ??= this.#build());
   }
 
+  // The session of the retrain panel before this one, whose network it asks and whose runs it judges.
+  async partner() {
+    const before = [...document.querySelectorAll('mnist-lab[view="retrain"]')].filter(
+      (other) => other.compareDocumentPosition(this) & Node.DOCUMENT_POSITION_FOLLOWING,
+    );
+    const partner = before.at(-1);
+    await partner.open();
+    if (!partner.session) throw new Error("the panel that it asks could not be loaded");
+    return partner.session;
+  }
+
   async #build() {
     try {
       if (typeof WebAssembly === "undefined" || typeof DecompressionStream === "undefined") throw new Error("old browser");
-      const view = this.getAttribute("view");
-      const [setup, panels] = await Promise.all([loadSetup(), import(view === "retrain" ? "./retraining.js" : "./companions.js")]);
-      const panel = await panels[view](this, setup);
+      const panel = await PANELS[this.getAttribute("view")](this, await loadSetup());
       this.querySelector(".lab-trouble")?.remove();
       panel.classList.add("lab-live");
       this.append(panel);

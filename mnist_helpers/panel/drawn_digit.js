@@ -1,11 +1,12 @@
-// A drawn digit made into a picture such as MNIST holds, as mnist_helpers/drawing.py makes it: fitted into a box of
-// 20 × 20, and moved by whole pixels until its centre of mass is in the middle of 28 × 28.
+// A drawn digit made into a picture such as MNIST holds: fitted into a box of 20 × 20, and moved by whole pixels until
+// its centre of mass is in the middle of 28 × 28.
 
 const SIDE = 28, BOX = 20;
 const PEN = 2.6; // width of the pen, in pixels, about that of MNIST's
 const FINER = 4; // each pixel is the mean of so many samples by so many, for smooth edges
 
-// Strokes of points [x, y], y downwards, in any unit; gives 784 grey values, 0 without ink to 255.
+// Strokes of points [x, y], y downwards, in any unit, scaled before they are drawn, so that the pen is as wide for a
+// small drawing as for a large one; gives 784 grey values, 0 without ink to 255.
 export function pictureOf(strokes) {
   const drawn = strokes.filter((stroke) => stroke.length);
   if (!drawn.length) return new Uint8Array(SIDE * SIDE);

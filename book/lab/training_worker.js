@@ -1,5 +1,5 @@
-// Trains in the background. The page sends {do, id, …}; each answer carries the id of what asked for it. Every number
-// comes from the engine (engine.c): this file loads images, decides which of them come next, and lets messages in.
+// Trains in the background, and answers what panel/engine_protocol.js says. Every number comes from the engine
+// (engine.c): this file loads images, decides which of them come next, and lets messages in.
 "use strict";
 
 const PIXELS = 784;
@@ -152,17 +152,18 @@ class Network {
     if (this.recipe.ema_momentum) this.exports.exchange_averages();
   }
 
-  // The first layer's weights, a picture of 784 pixels for each unit from the first on.
+  // How many units the first layer has, and the weights of some, a picture of 784 pixels each.
   pictures(first, number) {
     const { hidden_layers, units } = this.recipe;
-    const all = hidden_layers ? units : 10;
-    const kernel = new Float32Array(this.exports.memory.buffer, this.exports.parameter(0, 0), upTo8(all) * PIXELS);
-    return Array.from({ length: Math.max(0, Math.min(number, all - first)) }, (_, i) => {
+    const total = hidden_layers ? units : 10;
+    const kernel = new Float32Array(this.exports.memory.buffer, this.exports.parameter(0, 0), upTo8(total) * PIXELS);
+    const pictures = Array.from({ length: Math.max(0, Math.min(number, total - first)) }, (_, i) => {
       const unit = first + i;
       const picture = new Float32Array(PIXELS);
       for (let pixel = 0; pixel < PIXELS; pixel++) picture[pixel] = kernel[((unit >> 3) * PIXELS + pixel) * 8 + (unit & 7)];
       return picture;
     });
+    return { total, units: pictures };
   }
 
   probabilities(pixels) {
@@ -234,11 +235,11 @@ function turn() {
 const running = new Map(); // by id, {network, stopped}
 
 async function train({ id, recipe, seed, address }) {
-  const run = { network: null, stopped: false };
+  const run = { network: null, stopped: false, started: performance.now() };
   running.set(id, run);
   try {
     const data = await collection(address);
-    if (run.stopped) return;
+    if (run.stopped) return report(id, { ended: "stopped", weights: null });
     // Batch norm needs a batch as a whole.
     const rows = Math.min(recipe.batch_size, recipe.batch_norm ? recipe.training_images : ROWS);
     run.network = await Network.create(recipe, seed, Math.max(Math.ceil(rows / 4) * 4, 100));
@@ -246,13 +247,19 @@ async function train({ id, recipe, seed, address }) {
     run.network.exchangeAverages();
     if (run.best) run.network.weights = run.best.weights;
     const weights = run.network.weights;
-    postMessage({ id, ended: run.stopped ? "stopped" : "finished", weights }, [weights.buffer]);
+    report(id, { ended: run.stopped ? "stopped" : "finished", weights }, [weights.buffer]);
   } catch (error) {
-    postMessage({ id, ended: "failed", why: error.message });
+    report(id, { ended: "failed", why: error.message });
   } finally {
     running.delete(id);
   }
 }
+
+function report(id, what, handedOver) {
+  postMessage({ id, elapsed: secondsSince(running.get(id).started), ...what }, handedOver);
+}
+
+const secondsSince = (started) => (performance.now() - started) / 1000;
 
 async function epochs(id, run, recipe, data) {
   const { network } = run;
@@ -275,14 +282,13 @@ async function epochs(id, run, recipe, data) {
     if (run.stopped) return;
     if (!Number.isFinite(validation.loss)) throw diverged("validation loss", validation.loss, epoch, recipe, steps, steps);
     if (recipe.patience && !(run.best?.loss <= validation.loss)) run.best = { epoch, loss: validation.loss, weights: network.weights };
-    postMessage({
-      id,
+    report(id, {
       epoch: epoch + 1,
       loss: sums.loss / order.length,
       accuracy: sums.right / order.length,
       val_loss: validation.loss,
       val_accuracy: validation.accuracy,
-      seconds: (performance.now() - started) / 1000,
+      seconds: secondsSince(started),
     });
   }
 }
@@ -311,8 +317,7 @@ async function trainEpoch(id, run, recipe, splits, order, epoch, steps) {
     // The first point comes at once, and the last of an epoch with the epoch's own.
     if (performance.now() - pointed >= MILLISECONDS_BETWEEN_POINTS || (epoch === 0 && step === 0) || step === steps - 1) {
       const before = done - point.images;
-      postMessage({
-        id,
+      report(id, {
         at: epoch + (before + done) / 2 / order.length,
         fraction: (epoch + done / order.length) / recipe.epochs,
         loss: point.loss / point.images,
@@ -356,21 +361,25 @@ async function networkOf({ id, recipe, weights }) {
 
 const answers = {
   async load({ address }) {
-    await collection(address);
+    return Boolean(await collection(address));
   },
-  // The images of a split at some places, or those closest to a drawing.
   async images({ address, split, places, like, number }) {
     const { images, labels } = (await collection(address))[split];
     const wanted = places ?? closest(images, labels.length, like, number);
-    const found = wanted.map((place) => ({ place, pixels: images.slice(place * PIXELS, (place + 1) * PIXELS), label: labels[place] }));
-    return { found, labels };
+    return wanted.map((place) => ({ place, pixels: images.slice(place * PIXELS, (place + 1) * PIXELS), label: labels[place] }));
   },
   probabilities: async (message) => (await networkOf(message)).probabilities(message.pixels),
   pictures: async (message) => (await networkOf(message)).pictures(message.first, message.number),
   dead: async (message) => deadShare(await networkOf(message), (await collection(message.address)).validation),
   async split(message) {
     const data = (await collection(message.address))[message.split];
-    return evaluate(await networkOf(message), [data], everyPlace(data));
+    return { ...(await evaluate(await networkOf(message), [data], everyPlace(data))), labels: data.labels };
+  },
+  async program({ recipe, seed, total }) {
+    const { kerasProgram } = await import("./keras_program.js").catch(() => {
+      throw new Error("The program could not be loaded. Try again.");
+    });
+    return kerasProgram(recipe, seed, total);
   },
 };
 
@@ -395,8 +404,15 @@ function closest(images, number, like, wanted) {
 
 const orders = {
   train,
+  prepare({ address }) {
+    collection(address).catch(() => {}); // if they do not come now, who trains asks again
+  },
   stop({ id }) {
     if (running.has(id)) running.get(id).stopped = true;
+  },
+  forget({ id }) {
+    orders.stop({ id });
+    if (asked.id === id) asked = { id: null, network: null };
   },
 };
 

@@ -1,6 +1,6 @@
 """What Keras makes of some two hundred settings, for the lab in the page to draw beside its own runs: ``make grid``.
 
-Every run trains on the page's 10,000 images and is validated on its 2,000. The result is ``keras.json``.
+Every run trains on the page's 10,000 images and is validated on its 2,000. The result is ``keras_results.json``.
 """
 
 import itertools
@@ -8,12 +8,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from mnist_helpers.controls import AUGMENTATIONS, CONTROLS, settings_of
+from mnist_helpers.controls import AUGMENTATIONS, CONTROLS
 from mnist_helpers.data import Mnist, Split, load_mnist
 from mnist_helpers.recipe import ACTIVATIONS, ARTICLE, Recipe
 from mnist_helpers.sweep import sweep
 from mnist_helpers.training import hardware, versions
 
+RESULTS = Path(__file__).parents[1] / "generated" / "keras_results.json"
 SEEDS = range(3)
 # With a constant learning rate a run of 20 epochs begins with each shorter one; with a schedule it does not.
 BASE = replace(ARTICLE, training_images=10_000, epochs=20)
@@ -60,7 +61,7 @@ def recipe_of_setting(setting: dict) -> Recipe:
 
 
 def main() -> None:
-    """Train all that is missing in the store, and write ``keras.json``."""
+    """Train all that is missing in the store, and write ``keras_results.json``."""
     found = {}
     for setting in settings():
         found.setdefault(recipe_of_setting(setting), setting)
@@ -75,11 +76,12 @@ def main() -> None:
         by_epoch = rows.groupby("epoch")[["val_loss", "val_accuracy"]].agg(["mean", "std"]).round(4)
         curves = {column: by_epoch[column].to_numpy().tolist() for column in ("val_loss", "val_accuracy")}
         runs.append({"settings": json.loads(name)} | curves)
-    base = {name: value for name, value in settings_of(BASE, 0).items() if name != "seed"}
+    names = [control.name for control in CONTROLS if control.name != "seed"]
+    base = {name: getattr(BASE, name, "none") for name in names}  # augmentation stands for five hyperparameters
     about = {"versions": versions(), "hardware": hardware(), "seeds": len(SEEDS), "most": 10_000, "base": base}
     lines = [json.dumps(run, separators=(",", ":")) for run in runs]
     text = json.dumps(about)[:-1] + ', "runs": [\n' + ",\n".join(lines) + "\n]}\n"
-    Path(__file__).with_name("keras.json").write_text(text, encoding="utf-8")
+    RESULTS.write_text(text, encoding="utf-8")
     print(f"{len(runs)} settings written")
 
 

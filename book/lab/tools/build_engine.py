@@ -1,4 +1,4 @@
-"""Build the engine of the in-page lab from ``engine.c``: ``python book/lab/build_engine.py [folder]``.
+"""Build the engine of the in-page lab from ``engine.c``: ``python book/lab/tools/build_engine.py [folder]``.
 
 The same source with the same compiler gives the same bytes on every machine; a test holds the committed files to it.
 """
@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-SOURCE = HERE / "engine.c"
+LAB = Path(__file__).parents[1]
+SOURCE = LAB / "engine.c"
 # What a browser must know: WebAssembly's first version and no more; 128-bit SIMD; relaxed SIMD, for multiply-add.
 FEATURES = {
     "engine-plain.wasm": "mvp",
@@ -24,7 +24,7 @@ TO_WASM = ["-target", "wasm32-freestanding", "-nostdlib", "-Wl,--no-entry", "-Wl
 MEMORY = ["-Wl,-z,stack-size=65536", f"-Wl,--max-memory={2**31}"]
 
 
-def build(folder: Path = HERE, source: Path = SOURCE) -> list[Path]:
+def build(folder: Path = LAB / "generated", source: Path = SOURCE) -> list[Path]:
     """Compile the modules for browsers into a folder."""
     for name, features in FEATURES.items():
         _compile(source, folder / name, *TO_WASM, *MEMORY, f"-mcpu={features}").chmod(0o644)  # no program of its own

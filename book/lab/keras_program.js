@@ -1,4 +1,4 @@
-// The plain Keras program of a setting: the text that mnist_helpers/program.py fills in too, as it says there.
+// The plain Keras program of a setting: the text that mnist_helpers/keras_program.py fills in too, as it says there.
 
 const wrapped = (text, width) => {
   const lines = [];
@@ -9,7 +9,7 @@ const wrapped = (text, width) => {
 };
 
 // As Python writes a value in source text.
-export function literal(value, whole = false) {
+function literal(value, whole = false) {
   if (value === true) return "True";
   if (value === false) return "False";
   if (typeof value === "string") return `'${value}'`;
@@ -19,23 +19,24 @@ export function literal(value, whole = false) {
   return Number.isInteger(value) ? `${value}.0` : String(value);
 }
 
-const FRACTIONS = ["dropout", "weight_decay", "learning_rate", "label_smoothing", "rotation", "zoom", "shift", "shear", "elastic", "ema_momentum"];
+const grouped = (number) => number.toLocaleString("en-GB").replaceAll(",", "_");
 
-export function recipeInWords(recipe, article) {
-  const changed = Object.keys(article).filter((name) => recipe[name] !== article[name]);
-  return changed.map((name) => `${name}=${literal(recipe[name], !FRACTIONS.includes(name))}`).join(", ") || "the article's recipe";
+async function fetched(name) {
+  const response = await fetch(new URL(name, import.meta.url));
+  if (!response.ok) throw new Error("The program could not be loaded. Try again.");
+  return response;
 }
 
-const DISTORTIONS = ["rotation", "zoom", "shift", "shear", "elastic"];
-const grouped = (number) => number.toLocaleString("en-GB").replaceAll(",", "_");
-let template = null;
-
 // `total` is how many training images the page has, of Keras's 54,000.
-export async function kerasProgram(recipe, seed, article, total) {
-  template ??= fetch(new URL("keras_program.txt", import.meta.url)).then((response) => (response.ok ? response.text() : Promise.reject(new Error("missing"))));
-  const lines = (await template.catch((error) => ((template = null), Promise.reject(error)))).trimEnd().split("\n");
-  const values = { ...recipe, ...derived(recipe, seed, article, total) };
-  const write = (name) => (typeof values[name] === "number" && name in recipe ? literal(recipe[name], !FRACTIONS.includes(name)) : String(values[name]));
+export async function kerasProgram(recipe, seed, total) {
+  const [text, setup] = await Promise.all([fetched("keras_program.txt"), fetched("setup.json")]);
+  const lines = (await text.text()).trimEnd().split("\n");
+  const { article, augmentations, fractions } = await setup.json();
+  const inPython = (name) => literal(recipe[name], !fractions.includes(name));
+  const changed = Object.keys(article).filter((name) => recipe[name] !== article[name]);
+  const about = changed.map((name) => `${name}=${inPython(name)}`).join(", ") || "the article's recipe";
+  const values = { ...recipe, ...derived(recipe, seed, total, about, Object.keys(augmentations.none)) };
+  const write = (name) => (typeof values[name] === "number" && name in recipe ? inPython(name) : String(values[name]));
   const program = lines.flatMap((line) => {
     const [, conditions, text] = line.match(/^(?:\[([^\]]*)\] ?)?(.*)$/);
     const holds = (name) => (name.startsWith("!") ? !values[name.slice(1)] : values[name]);
@@ -45,21 +46,21 @@ export async function kerasProgram(recipe, seed, article, total) {
 }
 
 // What the program needs besides the recipe's own values.
-function derived(recipe, seed, article, total) {
+function derived(recipe, seed, total, about, distortions) {
   const { hidden_layers, schedule, learning_rate, training_images, warmup_epochs, epochs } = recipe;
   const odd = hidden_layers > 0 && recipe.activation !== recipe.last_activation;
   const cosine = schedule === "cosine";
   const steps = Math.ceil(training_images / recipe.batch_size);
   const few = total < 54_000;
   const held = few ? 2_000 : 6_000;
-  const sizes = DISTORTIONS.filter((name, i) => i < 3 || recipe[name]);
-  const about = wrapped(`${recipeInWords(recipe, article)}; seed ${seed}`, 76);
+  const sizes = distortions.filter((name, i) => i < 3 || recipe[name]);
+  const head = wrapped(`${about}; seed ${seed}`, 76);
   const promise = wrapped("Keras draws other random numbers than the page: expect its result within the spread over seeds.", 76);
   return {
-    head: [...about, ...promise].map((line) => `# ${line}`).join("\n"),
+    head: [...head, ...promise].map((line) => `# ${line}`).join("\n"),
     seed,
     leaking: recipe.validation === "leaking",
-    distorted: DISTORTIONS.some((name) => recipe[name]),
+    distorted: distortions.some((name) => recipe[name]),
     distortions: sizes.map((name) => `${name}=${literal(recipe[name])}`).join(", "),
     first: training_images === 54_000 ? "" : `[:${training_images}]`,
     third: few ? "[::3]" : "",

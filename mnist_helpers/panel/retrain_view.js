@@ -1,0 +1,193 @@
+// The retrain panel: controls, curves, and a table of the runs.
+
+import { accuracyChart, legend, lossChart } from "./charts.js";
+import { button, field, freshId, h, say } from "./elements.js";
+import { written } from "./recipe_settings.js";
+import { runsTable } from "./runs_table.js";
+
+// A view of a session with the named controls; gives its element, and how to take leave of the session.
+export function retrainView(session, names) {
+  const { base, most, setup } = session;
+  const all = (name, value) => name === "training_images" && Math.min(base[name], value) >= most;
+  const origin = Object.entries(setup.article).every(([name, value]) => base[name] === value || all(name, value)) ? "article" : "start";
+  const problem = h("p", { class: "problem", role: "alert", id: freshId() });
+  const controls = offered(session, names).map((control) => controlRow(control, session, problem.id));
+  const train = button("Train", () => session.train(), { class: "primary" });
+  const stop = button("Stop", () => session.stop());
+  const reset = button(`Reset to the ${origin}`, () => session.reset(), { title: "The controls go back; your runs stay" });
+  const moving = h("input", { type: "checkbox", onchange: () => session.setAutomatic(moving.checked) });
+  const explain = button("Explain", () => explain.setAttribute("aria-pressed", panel.classList.toggle("explained")), {
+    class: "explain", title: "What each control does", "aria-pressed": "false",
+  });
+  const facts = h("p", { class: "facts" });
+  const bar = h("div", { class: "bar", role: "progressbar", "aria-label": "Training", "aria-valuemin": 0, "aria-valuemax": 100 }, h("div"));
+  const progress = h("p", { class: "progress" });
+  const message = h("p", { class: "message", role: "status" });
+  const where = h("div", { class: "where" }, facts, bar, progress, message, problem);
+  const charts = [lossChart(), accuracyChart()];
+  const bandTitle = h("span");
+  const key = h("span", { class: "key", hidden: true }, h("span", { class: "band" }), bandTitle);
+  const table = runsTable(session, origin);
+  const code = h("code");
+  const copied = h("span", { role: "status" });
+  const program = h(
+    "details",
+    { class: "program", ontoggle: showProgram },
+    h("summary", {}, "Show code"),
+    h("p", {}, "The present setting as a plain Keras program. ", button("Copy", copyCode), " ", copied),
+    h("pre", { tabindex: 0, role: "region", "aria-label": "Keras program" }, code),
+  );
+
+  let ofCode; // the setting whose program is shown
+  async function showProgram() {
+    const { settings } = session;
+    if (!program.open || settings === ofCode) return;
+    ofCode = settings;
+    const text = await session.program();
+    if (settings !== session.settings) return;
+    say(code, text);
+    say(copied, "");
+  }
+
+  function copyCode() {
+    const selection = getSelection();
+    selection.selectAllChildren(code);
+    const written = navigator.clipboard ? navigator.clipboard.writeText(code.textContent) : Promise.reject();
+    written.then(() => say(copied, "Copied."), () => say(copied, "Selected: press Ctrl-C or ⌘C."));
+  }
+
+  function showState() {
+    const state = session.state;
+    say(train, state.changed ? "Restart with this setting" : "Train");
+    train.disabled = Boolean(state.problem) || (state.training && !state.changed);
+    stop.disabled = !state.training;
+    moving.checked = state.automatic;
+    say(facts, state.problem ? "" : `${state.parameters} parameters, about ${state.expected} to train`);
+    say(message, state.message);
+    say(problem, state.problem ? state.problem.sentence : "");
+    for (const control of controls) control.show(state.settings, state.problem);
+    table.show(session.trials.map((trial) => session.view(trial)));
+    showProgram();
+  }
+
+  function showProgress() {
+    const { live } = session;
+    where.classList.toggle("idle", !live);
+    const { fraction, text } = live ? live.progress : { fraction: 0, text: "" };
+    bar.firstChild.style.width = `${100 * fraction}%`;
+    bar.setAttribute("aria-valuenow", Math.round(100 * fraction));
+    say(progress, text);
+  }
+
+  // Once a frame at most, however many reports come.
+  let due = false;
+  function redraw() {
+    if (!due) requestAnimationFrame(drawRuns);
+    due = true;
+  }
+
+  function drawRuns() {
+    due = false;
+    const { band, live, shown } = session;
+    const trials = [...session.trials.map((trial) => session.view(trial)), ...(live ? [live] : [])];
+    let pins = 0;
+    const series = trials.map((trial) => ({
+      trial,
+      look: trial.number === shown?.number ? "shown" : trial.pinned ? `pinned pin-${1 + (pins++ % 4)}` : "earlier",
+    }));
+    series.sort((a, b) => order(a) - order(b));
+    say(bandTitle, band ? band.title : "");
+    key.hidden = !band;
+    for (const chart of charts) chart.draw(series.filter(({ trial }) => !trial.hidden), band);
+    table.colour(series);
+  }
+  const order = ({ look }) => (look === "shown" ? 2 : look === "earlier" ? 0 : 1);
+
+  const groups = [...new Set(controls.map(({ group }) => group))].map((name) =>
+    h("fieldset", {}, h("legend", {}, name), ...controls.filter(({ group }) => group === name).map(({ node }) => node)),
+  );
+  const panel = h(
+    "section",
+    { class: "mnist-panel retrain", "aria-label": "Retrain the network" },
+    h("p", { class: "task" }, "Change one setting, press Train, and see whether the solid line, on images that are not trained on, ends better than the grey one of the run before."),
+    h("div", { class: "buttons" }, train, stop, reset, h("label", { class: "switch" }, moving, "Retrain as I move"), explain),
+    where,
+    h(
+      "div",
+      { class: "columns" },
+      h("div", { class: controls.length > 6 ? "controls many" : "controls" }, ...groups),
+      h("div", { class: "results" }, legend(key, session.band !== undefined), ...charts.map((chart) => chart.node)),
+    ),
+    table.node,
+    program,
+  );
+  function show(what) {
+    if (what === "all") showState();
+    showProgress();
+    redraw();
+  }
+  showState();
+  showProgress();
+  drawRuns();
+  return { node: panel, leave: session.listen(show) };
+}
+
+// The named controls, each offering the setting's own value too, and no more images than there are.
+function offered({ setup, settings, most }, names) {
+  return setup.controls.filter(({ name }) => names.includes(name)).map((control) => {
+    const own = settings[control.name];
+    let { choices, help } = control;
+    if (control.name === "training_images") {
+      choices = choices.filter((number) => number <= most);
+      help = `How many of the ${most.toLocaleString("en-GB")} are learnt from.`;
+    }
+    if (control.kind !== "number" && !choices.includes(own)) {
+      choices = [...choices, own];
+      if (control.kind === "slider") choices.sort((a, b) => a - b);
+    }
+    return { ...control, choices, help };
+  });
+}
+
+// The place of the choice that is nearest to a value, which code may have set to anything.
+function nearest(choices, value) {
+  const distances = choices.map((choice) => Math.abs(choice - value));
+  return Math.max(0, distances.indexOf(Math.min(...distances)));
+}
+
+// A control's row: label, the control itself, its value, and one line on what it does.
+function controlRow({ name, kind, group, label, help, choices }, session, problemId) {
+  const id = freshId();
+  const value = h("span", { class: "value" });
+  const choose = (chosen) => session.set(name, chosen);
+  const input = {
+    slider: () => h("input", { type: "range", min: 0, max: choices.length - 1, step: 1, oninput: () => choose(choices[input.value]), id }),
+    menu: () => h("select", { onchange: () => choose(choices[input.selectedIndex]), id }, ...choices.map((c) => h("option", {}, written(c)))),
+    switch: () => h("input", { type: "checkbox", role: "switch", onchange: () => choose(input.checked), id }),
+    number: () => h("input", { type: "number", min: choices[0], max: choices[1], step: 1, oninput: () => choose(input.value === "" ? null : Number(input.value)), id }),
+  }[kind]();
+
+  function show(settings, trouble) {
+    const wrong = trouble?.name === name;
+    input.setAttribute("aria-invalid", String(wrong));
+    input.setAttribute("aria-describedby", wrong ? `${id}-help ${problemId}` : `${id}-help`);
+    const now = settings[name];
+    if (kind === "slider") {
+      input.value = nearest(choices, now);
+      input.setAttribute("aria-valuetext", written(now));
+    } else if (kind === "menu") input.selectedIndex = choices.indexOf(now);
+    else if (kind === "switch") input.checked = now;
+    else if (input !== document.activeElement) input.value = now;
+    say(value, kind === "slider" ? written(now) : "");
+  }
+
+  const node = h(
+    "div",
+    { class: `control ${kind}`, "data-control": name },
+    h("label", { for: id }, label),
+    input,
+    value,
+    h("p", { class: "help", id: `${id}-help` }, help),
+  );
+  return { group, node, show };
+}

@@ -1,0 +1,367 @@
+// What a panel is, wherever it is shown: its settings, its runs, one at a time, and what is said of them. An engine
+// computes (engine_protocol.js); a view shows (retrain_view.js), and others ask the network (draw_view.js, explore_view.js).
+
+import { later } from "./elements.js";
+import { changedSettings, parameterCount, problemOf, recipeOf, settingsOf } from "./recipe_settings.js";
+
+const MOST_POINTS = 400; // of a training curve, an even number; more cannot be told apart on a screen
+const MOST_TRIALS = 40; // then the oldest that is not pinned is forgotten
+
+export class Session {
+  trials = []; // all runs that have ended, oldest first
+  shown = null; // the one whose curve is drawn in full
+  running = null;
+  message = "";
+  automatic = false;
+  restoring = false;
+  band = undefined; // in the book's pages, Keras's result of the nearest setting, if there is one, or null
+  #listeners = new Set();
+  #number = 0;
+  #pace = 1; // how long a run takes, as a share of what was expected
+  #prepare = later(50, () => !this.problem && !this.running && this.engine.prepare(this.job[0], this.images.address));
+  #trainSoon = later(150, () => this.automatic && this.train());
+
+  // `setup` holds the controls (mnist_helpers/controls.py) and `collections`: of each how many images there are for
+  // training, validation and test, and their address. The first one is taken.
+  constructor(setup, base, seed, engine) {
+    Object.assign(this, { setup, base, engine });
+    this.images = setup.collections[0];
+    this.origin = settingsOf({ ...base, training_images: Math.min(base.training_images, this.most) }, seed, setup);
+    this.settings = { ...this.origin };
+    this.#prepare();
+  }
+
+  get most() {
+    return this.images.training;
+  }
+
+  get job() {
+    return recipeOf(this.settings, this.base, this.setup);
+  }
+
+  get problem() {
+    const [recipe, seed] = this.job;
+    return problemOf(recipe, seed, this.most, this.setup);
+  }
+
+  get changed() {
+    return this.running !== null && !same(this.running.settings, this.settings);
+  }
+
+  // Calls back with "live", many times a second, when a run goes on, and with "all" when anything else has changed.
+  listen(listener) {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  tell(what = "all") {
+    for (const listener of this.#listeners) listener(what);
+  }
+
+  set(name, value) {
+    if (!(name in this.settings)) return;
+    this.settings = { ...this.settings, [name]: value };
+    this.#moved();
+  }
+
+  reset() {
+    this.settings = { ...this.origin };
+    this.#moved();
+  }
+
+  #moved() {
+    this.message = "";
+    this.#prepare();
+    if (this.automatic) this.#trainSoon();
+    this.tell();
+  }
+
+  setAutomatic(on) {
+    this.automatic = on;
+    this.tell();
+  }
+
+  train() {
+    if (this.problem) {
+      this.message = "This setting cannot be trained.";
+      return this.tell();
+    }
+    if (this.running && !this.changed) return;
+    this.#abandon();
+    const known = this.trials.filter((trial) => trial.state === "finished" && trial.images === this.images && same(trial.settings, this.settings));
+    const again = known.find(({ weights }) => weights);
+    if (again) {
+      this.shown = again;
+      again.hidden = false;
+      this.message = `${titleOf(again)} had this setting already: here it is again, at once.`;
+      return this.tell();
+    }
+    const [recipe, seed] = this.job;
+    const trial = this.#newTrial({ number: ++this.#number, recipe, seed });
+    this.message = "";
+    this.shown = this.running = trial;
+    const order = { recipe, seed, address: this.images.address, anew: known.length > 0 };
+    trial.id = this.engine.train(order, (report) => this.#hear(trial, report));
+    this.tell();
+  }
+
+  #newTrial(known) {
+    return {
+      settings: settingsOf(known.recipe, known.seed, this.setup), images: this.images, state: "training",
+      curve: [], pointsInLast: 1, reportsAPoint: 1, history: { loss: [], accuracy: [], val_loss: [], val_accuracy: [], seconds: [] },
+      fraction: 0, first: null, seconds: 0, weights: null, stored: false, ended: false, test: null, name: "", pinned: false, hidden: false, ...known,
+    };
+  }
+
+  // Another setting takes the place of what is training.
+  #abandon() {
+    if (!this.running) return;
+    this.engine.forget(this.running.id);
+    this.running = null;
+  }
+
+  stop() {
+    if (!this.running || this.running.state !== "training") return;
+    this.running.state = "stopped";
+    this.engine.stop(this.running.id);
+    this.tell();
+  }
+
+  #hear(trial, report) {
+    take(trial, report);
+    if (!report.ended) return this.tell("live");
+    this.running = null;
+    this.message = report.note ?? (report.why ? `Training failed: ${report.why}` : outcome(trial));
+    const epochs = trial.history.val_loss.length;
+    if (trial.state === "finished" && !trial.stored) this.#pace *= trial.seconds / this.expectedSeconds({ ...trial.recipe, epochs });
+    this.trials = [...this.trials, trial];
+    if (this.trials.length > MOST_TRIALS) this.#drop([this.trials.find((other) => !other.pinned) ?? this.trials[0]]);
+    this.tell();
+  }
+
+  #drop(trials) {
+    this.trials = this.trials.filter((trial) => !trials.includes(trial));
+    for (const { id } of trials) this.engine.forget(id);
+  }
+
+  #numbered(number) {
+    return this.trials.find((trial) => trial.number === number);
+  }
+
+  change(number, { name, pinned, hidden }) {
+    const trial = this.#numbered(number);
+    if (!trial) return;
+    trial.name = (name ?? trial.name).slice(0, 40);
+    trial.pinned = pinned ?? trial.pinned;
+    trial.hidden = hidden ?? trial.hidden;
+    this.tell();
+  }
+
+  clear() {
+    this.#drop(this.trials.filter(({ pinned }) => !pinned));
+    if (this.shown !== this.running && !this.trials.includes(this.shown)) this.shown = null;
+    this.message = "";
+    this.tell();
+  }
+
+  takeSettingsOf(number) {
+    const trial = this.#numbered(number);
+    if (!trial) return;
+    this.settings = { ...trial.settings };
+    if (!this.running) this.shown = trial;
+    this.#moved();
+  }
+
+  async openTestSet(number) {
+    const trial = this.#numbered(number);
+    if (!trial?.weights || trial.test !== null) return;
+    try {
+      trial.test = (await this.ask("split", trial, { split: "test", why: titleOf(trial) })).accuracy;
+    } catch (error) {
+      this.message = error.message;
+    }
+    this.tell();
+  }
+
+  // Ask the engine about a trial's network, as it stands, or, without a trial, about the images.
+  ask(what, trial, more) {
+    const { id, recipe, weights, images } = trial ?? { images: this.images };
+    return this.engine.ask({ do: what, id, recipe, weights, address: images.address, ...more });
+  }
+
+  // The trial whose network answers: the one that is shown, or the newest that has one.
+  get network() {
+    const live = this.engine.answersWhileTraining && this.running?.curve.length ? this.running : null;
+    return [this.shown, ...[...this.trials].reverse()].find((trial) => trial && (trial.weights || trial === live)) ?? null;
+  }
+
+  // Take all images from now on; throws if they do not come.
+  async loadAll() {
+    const all = this.setup.collections[1];
+    await this.engine.ask({ do: "load", address: all.address });
+    this.images = all;
+    this.origin = { ...this.origin, training_images: Math.min(this.base.training_images, this.most) };
+    this.settings = { ...this.settings, training_images: this.origin.training_images };
+    this.message = "All 60,000 images are here: 54,000 to train on, 6,000 for validation.";
+    this.tell();
+  }
+
+  async program() {
+    if (this.problem) return `# ${this.problem.sentence}\n`;
+    const [recipe, seed] = this.job;
+    return this.engine.ask({ do: "program", recipe, seed, total: this.most }).catch(({ message }) => `# ${message}\n`);
+  }
+
+  // By what was measured on one machine, and by what this session has trained.
+  expectedSeconds(recipe) {
+    const { step, calculation, distortion, epoch } = this.engine.costs;
+    const { training_images, rotation, zoom, shift, shear, elastic } = recipe;
+    const distortions = rotation || zoom || shift || shear || elastic ? training_images * (elastic ? 2 : 1) : 0;
+    const calculations = 6 * parameterCount(recipe) * (training_images + this.images.validation / 3);
+    const steps = Math.ceil(training_images / recipe.batch_size);
+    return this.#pace * recipe.epochs * (steps * step + calculations * calculation + distortions * distortion + epoch);
+  }
+
+  // ---- for a page that is opened again, while the engine has lived on
+
+  get saved() {
+    const keep = ({ id, number, recipe, seed, test, name, pinned, hidden }) => ({ id, number, recipe, seed, test, name, pinned, hidden });
+    const { settings, automatic, shown, trials, running } = this;
+    return { settings, automatic, shown: shown?.number ?? null, trials: [...trials, running].filter(Boolean).map(keep) };
+  }
+
+  async restore({ settings, automatic, shown, trials }) {
+    this.restoring = true;
+    Object.assign(this, { settings: settings ?? this.settings, automatic: automatic ?? false });
+    this.#number = Math.max(this.#number, ...trials.map(({ number }) => number));
+    const before = [...this.trials, this.shown];
+    const found = (await Promise.all(trials.map((known) => this.#recall(known)))).filter(Boolean);
+    this.trials = [...found.filter(({ ended }) => ended), ...this.trials.filter((trial) => !before.includes(trial))];
+    this.running ??= found.find(({ ended }) => !ended) ?? null;
+    if (before.includes(this.shown)) this.shown = found.find(({ number }) => number === shown) ?? this.running;
+    if (this.shown?.ended) this.message ||= outcome(this.shown);
+    this.restoring = false;
+    this.tell();
+  }
+
+  async #recall(known) {
+    const here = [...this.trials, this.running].find((trial) => trial?.id === known.id);
+    const trial = Object.assign(here ?? this.#newTrial(known), known);
+    const tell = (report) => (trial === this.running ? this.#hear(trial, report) : take(trial, report));
+    return here || (await this.engine.follow(trial.id, tell)) ? trial : null;
+  }
+
+  // ---- what the retrain panel shows
+
+  get state() {
+    const { problem } = this;
+    const [recipe] = this.job;
+    return {
+      settings: this.settings,
+      problem,
+      parameters: parameterCount(recipe).toLocaleString("en-GB"),
+      expected: duration(this.expectedSeconds(recipe)),
+      training: this.running !== null && this.running.state === "training",
+      changed: this.changed,
+      automatic: this.automatic,
+      message: this.message,
+      shown: this.shown?.number ?? null,
+    };
+  }
+
+  get live() {
+    const trial = this.running;
+    if (!trial) return null;
+    let text = `${titleOf(trial)} ${this.engine.waiting}`;
+    if (trial.fraction) {
+      const [seconds, fraction] = trial.first;
+      const expected = this.expectedSeconds(trial.recipe) * (1 - trial.fraction);
+      const left = trial.fraction - fraction < 0.03 ? expected : ((trial.seconds - seconds) / (trial.fraction - fraction)) * (1 - trial.fraction);
+      text = `${titleOf(trial)}: epoch ${epochOf(trial)}, ${duration(left)} left`;
+    }
+    return { ...this.view(trial), progress: { fraction: trial.fraction, text } };
+  }
+
+  view(trial) {
+    const { history, curve, number, state, stored, recipe, seconds, test, weights, pinned, hidden } = trial;
+    const few = trial.images.training < this.most ? " (fewer images loaded)" : "";
+    return {
+      number, state, stored, pinned, hidden,
+      title: titleOf(trial),
+      differs: changedSettings(trial.settings, this.origin) + few,
+      epochs: recipe.epochs,
+      curve: [0, 1, 2].map((axis) => curve.map((point) => point[axis])),
+      validation: [history.val_loss, history.val_accuracy],
+      best: history.val_accuracy.length ? percent(Math.max(...history.val_accuracy)) : null,
+      seconds: duration(seconds),
+      test: test === null ? null : percent(test),
+      openable: weights !== null,
+    };
+  }
+}
+
+const percent = (share) => `${(100 * share).toFixed(2)}%`;
+const same = (first, second) => Object.keys(first).every((name) => first[name] === second[name]);
+const titleOf = (trial) => trial.name || `Run ${trial.number}`;
+const epochOf = ({ fraction, recipe: { epochs } }) => `${Math.min(Math.floor(fraction * epochs) + 1, epochs)} of ${epochs}`;
+
+// Which epoch's weights a finished trial has, counted from 0: with early stopping the best one's.
+function keptEpoch({ history: { val_loss }, recipe: { patience } }) {
+  return patience ? val_loss.indexOf(Math.min(...val_loss)) : val_loss.length - 1;
+}
+
+// A trial's network, as a panel that asks it names it.
+export function networkName(trial) {
+  if (!trial) return "no network yet";
+  const state = { training: " (training)", stopped: " (stopped)" }[trial.state] ?? "";
+  const accuracy = trial.history.val_accuracy[keptEpoch(trial)];
+  return `${titleOf(trial)}${state}${accuracy === undefined ? "" : `, ${(100 * accuracy).toFixed(1)}% on the validation set`}`;
+}
+
+function outcome(trial) {
+  if (trial.state === "failed") return `${titleOf(trial)} failed.`;
+  if (trial.stored && trial.weights) return "This setting was trained before: here is the run as it was saved.";
+  if (trial.stored) return "This setting was trained before: here is its curve. Press Train to get its network too.";
+  if (trial.state === "stopped") return `${titleOf(trial)} was stopped in epoch ${epochOf(trial)}; what it reached is kept.`;
+  const kept = keptEpoch(trial), accuracies = trial.history.val_accuracy;
+  const when = kept === accuracies.length - 1 ? "the last epoch" : `epoch ${kept + 1}, whose weights are kept`;
+  return `${titleOf(trial)} has finished: validation accuracy ${percent(accuracies[kept])} after ${when}.`;
+}
+
+function duration(seconds) {
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 100) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 100 ? `${minutes} min` : `${(seconds / 3600).toFixed(1)} h`;
+}
+
+// Take a report of the engine into a trial.
+function take(trial, report) {
+  trial.seconds = report.elapsed ?? trial.seconds;
+  if (report.ended) {
+    // A stop that came when all was done has stopped nothing.
+    Object.assign(trial, { ended: true, state: report.ended, weights: report.weights ?? null, stored: report.stored ?? false });
+  } else if (report.at) {
+    addPoint(trial, [report.at, report.loss, report.accuracy]);
+    trial.fraction = report.fraction;
+    trial.first ??= [trial.seconds, trial.fraction];
+  } else for (const name of Object.keys(trial.history)) trial.history[name].push(report[name]);
+}
+
+// Add a point to a trial's curve; when there are too many, make two into one, then and from then on.
+function addPoint(trial, point) {
+  const { curve } = trial;
+  if (trial.pointsInLast < trial.reportsAPoint) {
+    const last = curve.at(-1);
+    curve[curve.length - 1] = last.map((mean, i) => mean + (point[i] - mean) / (trial.pointsInLast + 1));
+    trial.pointsInLast++;
+    return;
+  }
+  if (curve.length === MOST_POINTS) {
+    for (let i = 0; i < MOST_POINTS / 2; i++) curve[i] = curve[2 * i].map((value, axis) => (value + curve[2 * i + 1][axis]) / 2);
+    curve.length = MOST_POINTS / 2;
+    trial.reportsAPoint *= 2;
+  }
+  curve.push(point);
+  trial.pointsInLast = 1;
+}
