@@ -72,10 +72,10 @@ bench-99: .venv/installed ## measure the time to 99%, against Keras, PyTorch and
 	$(BIN)/python tests/benchmarks/time_to_99.py
 
 grid: .venv/installed ## train the 200 settings that the page shows beside its own runs (half an hour)
-	$(BIN)/python book/lab/tools/keras_grid.py
+	$(BIN)/python book/tools/keras_grid.py
 
 $(PUBLISHED): .venv/installed
-	cd notebooks && ../$(BIN)/python -m mnist_helpers.published $@
+	cd notebooks && ../$(BIN)/python ../book/tools/train_published.py $@
 
 building: ## train the networks that chapter 3 compares (three minutes; in notebooks/runs)
 batches: ## train the networks that chapter 4 compares by batch size (two minutes; in notebooks/runs)
@@ -98,7 +98,7 @@ mark: .venv/installed ## draw the mark and the chapter digits anew
 	$(BIN)/python book/assets/mark.py
 
 engine: .venv/installed ## compile the engine of the in-page lab anew from its C source
-	$(BIN)/python book/lab/tools/build_engine.py
+	$(BIN)/python book/tools/build_engine.py
 
 clean: ## remove what was built, and keep the environment
 	rm -rf book/_build book/notebooks .pytest_cache .ruff_cache .hypothesis

@@ -5,7 +5,7 @@ floor  module            holds
 =====  =================  =================================================================
 1      ``data``          ``load_mnist``: training, validation and test set, verified
 1      ``recipe``        ``Recipe``: every hyperparameter of a run, checked; what goes together; three presets
-1      ``glue``          hands values from a chapter's cells to text, and holds sentences to them
+1      ``glue``          hands values from a chapter's cells to its text, and sentences to their numbers
 1      ``statistics``    95% intervals for means, differences and shares of images; verdicts
 1      ``quiet``         TensorFlow, imported without its start-up messages
 2      ``controls``      what the sliders and menus of a panel offer

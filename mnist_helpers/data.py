@@ -99,6 +99,25 @@ class Split:
         flat.flags.writeable = False
         return flat
 
+    def closest(self, picture: np.ndarray, number: int) -> np.ndarray:
+        """Find the images that are closest to a picture by Euclidean distance, nearest first.
+
+        Parameters
+        ----------
+        picture : numpy.ndarray
+            Grey values 0 to 255, shape (784,).
+        number : int
+            How many to find.
+
+        Returns
+        -------
+        numpy.ndarray
+            Their indices, shape (number,).
+        """
+        pixels = picture.astype(np.float32) / 255
+        distances = np.einsum("ij,ij->i", self.flat, self.flat) - 2 * (self.flat @ pixels)
+        return np.argsort(distances)[:number]
+
 
 @dataclass(frozen=True, eq=False)
 class Mnist:

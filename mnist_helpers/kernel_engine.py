@@ -15,8 +15,9 @@ import mnist_helpers.quiet  # noqa: F401  (before keras)
 import keras
 import numpy as np
 
-from mnist_helpers.data import Mnist, Split
+from mnist_helpers.data import Mnist
 from mnist_helpers.keras_program import keras_program
+from mnist_helpers.model import losses_and_answers
 from mnist_helpers.recipe import Recipe
 from mnist_helpers.run import Run
 from mnist_helpers.sweep import load_run, save_run
@@ -114,10 +115,9 @@ class KernelEngine:
                     self._report_stored(kept, id, found)
                 else:
                     self._train(kept, id, recipe, seed)
-            except TrainingError as error:
-                self._report(kept, id, ended="failed", why=str(error))
             except Exception as error:  # whatever it is: the panel must stay usable, and the reader must learn of it
-                self._report(kept, id, ended="failed", why=f"{type(error).__name__}: {error}")
+                kind = "" if isinstance(error, TrainingError) else f"{type(error).__name__}: "
+                self._report(kept, id, ended="failed", why=f"{kind}{error}")
 
     def _train(self, kept, id, recipe, seed):
         started, last = time.perf_counter(), None
@@ -134,16 +134,14 @@ class KernelEngine:
         run = train(recipe, self._data, seed, report=report, stop=kept.stop, progress=False)
         kept.run = run
         complete = not kept.stop.is_set() or len(run.history["loss"]) == recipe.epochs
-        note = self._save(run) if complete else {}
+        note = {}
+        try:
+            if complete:
+                save_run(run, self._store)
+        except Exception as error:  # the disk may be full, the folder gone; the run is there all the same
+            note = {"note": f"The run could not be put into the store, and lasts as long as this kernel: {error}"}
         ended = "finished" if complete else "stopped"
         self._report(kept, id, ended=ended, weights=id, elapsed=time.perf_counter() - started, **note)
-
-    def _save(self, run):
-        try:
-            save_run(run, self._store)
-        except Exception as error:  # the disk may be full, the folder gone; the run is there all the same
-            return {"note": f"The run could not be put into the store, and lasts as long as this kernel: {error}"}
-        return {}
 
     def _stored(self, recipe, seed):
         for model in (True, False):
@@ -184,10 +182,9 @@ class KernelEngine:
     def _answer_images(self, split, places=None, like=None, number=None, **_):
         split = self._split(split)
         if places is None:
-            places = closest(np.array(like), split.flat, number)
-        return [
-            {"place": int(i), "pixels": split.images[i].ravel().tolist(), "label": int(split.labels[i])} for i in places
-        ]
+            places = split.closest(np.array(like), number)
+        shown = ((int(i), split.images[i].ravel().tolist(), int(split.labels[i])) for i in places)
+        return [dict(zip(("place", "pixels", "label"), values, strict=True)) for values in shown]
 
     def _answer_probabilities(self, id, pixels, **_):
         logits = self._model(id)(np.array([pixels], np.float32) / 255, training=False)
@@ -223,24 +220,6 @@ class KernelEngine:
         if name == "test":
             return self._data.open_test_set(f"panel, {why}")
         return {"training": self._data.train, "validation": self._data.validation}[name]
-
-
-def losses_and_answers(model: keras.Model, split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Give, for each image, the cross-entropy in nats and the class that the model says; both of shape (n,)."""
-    logits = model.predict(split.flat, batch_size=1000, verbose=0)
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(split)), split.labels]
-    return losses, logits.argmax(axis=1)
-
-
-def closest(picture: np.ndarray, flat_images: np.ndarray, number: int) -> np.ndarray:
-    """Give the indices of the images, shape (n, 784), 0 to 1, that are closest to a picture of 784 grey values to 255.
-
-    By Euclidean distance, nearest first.
-    """
-    pixels = picture.astype(np.float32) / 255
-    distances = np.einsum("ij,ij->i", flat_images, flat_images) - 2 * (flat_images @ pixels)
-    return np.argsort(distances)[:number]
 
 
 def _point(recipe: Recipe, now: Report, last: Report | None) -> dict | None:

@@ -11,9 +11,10 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from uuid import uuid4
 
 import mnist_helpers.quiet  # noqa: F401  (before keras)
@@ -25,11 +26,16 @@ import traitlets
 from mnist_helpers import plots
 from mnist_helpers.controls import CONTROLS, checked_names, panel_setup
 from mnist_helpers.data import Mnist, load_mnist
-from mnist_helpers.kernel_engine import KernelEngine, losses_and_answers
+from mnist_helpers.kernel_engine import KernelEngine
+from mnist_helpers.model import losses_and_answers
 from mnist_helpers.recipe import ARTICLE, Recipe, checked_seed
 from mnist_helpers.run import Run
 
 PROGRAM = Path(__file__).with_name("panel")
+HOW = (
+    "This is a still: where JavaScript runs, the page trains the network itself; "
+    "or run this notebook on your own machine (<code>make lab</code>)."
+)
 
 
 class PanelError(ValueError):
@@ -132,19 +138,36 @@ class _Panel(anywidget.AnyWidget):
     _css = PROGRAM / "panel.css"
     setup = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, view: str, engine: KernelEngine, setup: dict, **traits):
+    def __init__(self, engine: KernelEngine, setup: dict, **traits):
         self._engine, self.name = engine, uuid4().hex
-        super().__init__(setup={"view": view, "name": self.name} | setup, **traits)
+        super().__init__(setup={"view": self._view, "name": self.name} | setup, **traits)
         self.on_msg(lambda _, message, __: engine.obey(message))
 
     def _repr_mimebundle_(self, **options):
         bundle, metadata = super()._repr_mimebundle_(**options)
-        return bundle | {"text/plain": repr(self), "text/html": self._still()}, metadata
+        return bundle | {"text/plain": repr(self), "text/html": self._html()}, metadata
+
+    def _html(self, attributes: Mapping[str, object] = MappingProxyType({})) -> str:
+        """Wrap the still in the element that the book's pages make into a live panel (``book/lab/lab_element.js``)."""
+        figure, alt, text = self._still()
+        picture = ""
+        if figure is not None:
+            file = io.BytesIO()
+            figure.savefig(file, format="png", dpi=200)
+            source = base64.b64encode(file.getvalue()).decode()
+            picture = f'<img src="data:image/png;base64,{source}" alt="{html.escape(alt)}">'
+        caption = f'{html.escape(text)} <span class="panel-how">{HOW}</span>'
+        written = "".join(f' {name}="{html.escape(str(value))}"' for name, value in attributes.items())
+        return (
+            f'<mnist-lab view="{self._view}"{written}><figure class="panel-still">{picture}'
+            f"<figcaption>{caption}</figcaption></figure></mnist-lab>"
+        )
 
 
 class RetrainPanel(_Panel):
     """The widget that ``retrain_panel`` gives."""
 
+    _view = "retrain"
     saved = traitlets.Dict().tag(sync=True)  # what a page that is opened again has to know
 
     def __init__(self, recipe: Recipe, data: Mnist, controls: list[str], seed: int, store: str | os.PathLike | None):
@@ -154,7 +177,7 @@ class RetrainPanel(_Panel):
         engine = KernelEngine(data, self.send, store)
         stored = engine.recall(recipe, seed)
         known = [{"id": stored, "number": 1, "recipe": asdict(recipe), "seed": seed}] if stored else []
-        super().__init__("retrain", engine, panel_setup() | setup, saved={"trials": known, "shown": len(known)})
+        super().__init__(engine, panel_setup() | setup, saved={"trials": known, "shown": len(known)})
 
     @property
     def runs(self) -> list[Run]:
@@ -164,37 +187,34 @@ class RetrainPanel(_Panel):
     def __repr__(self) -> str:
         return f"RetrainPanel({self._recipe}; {len(self.runs)} runs)"
 
-    def _still(self) -> str:
-        attributes = {
-            "recipe": json.dumps(_changed_fields(self._recipe)),
-            "seed": self._seed,
-            **({"controls": " ".join(self._controls)} if len(self._controls) < len(CONTROLS) else {}),
-        }
+    def _html(self) -> str:
+        article = asdict(ARTICLE)
+        changed = {name: value for name, value in asdict(self._recipe).items() if value != article[name]}
+        controls = {"controls": " ".join(self._controls)} if len(self._controls) < len(CONTROLS) else {}
+        return super()._html({"recipe": json.dumps(changed), "seed": self._seed} | controls)
+
+    def _still(self):
         if not self.runs:
-            return _lab_html("retrain", _figure_html("", "Nothing has been trained in this panel yet."), attributes)
+            return None, "", "Nothing has been trained in this panel yet."
         run = self.runs[-1]
         accuracy = run.history["val_accuracy"][-1]
         changed = "" if run.recipe == ARTICLE else f" with {run.recipe}"
-        text = (
-            f"The article's network{changed}, seed {run.seed}: "
-            f"validation accuracy {accuracy:.1%} after {len(run.history['val_loss'])} epochs."
-        )
-        curves = {name: run.history[name] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
-        picture = _image_html(
-            plots.learning_curves({"": [curves]}),
+        return (
+            plots.learning_curves({"": [run.history]}),
             f"Training and validation loss and accuracy by epoch; the validation accuracy ends at {accuracy:.1%}.",
+            f"The article's network{changed}, seed {run.seed}: "
+            f"validation accuracy {accuracy:.1%} after {len(run.history['val_loss'])} epochs.",
         )
-        return _lab_html("retrain", _figure_html(picture, text), attributes)
 
 
 class _AskingPanel(_Panel):
     """A panel that asks a network: a retrain panel's, whichever that shows, or one that it was given."""
 
-    def __init__(self, view: str, network: "Run | keras.Model | RetrainPanel", data: Mnist):
+    def __init__(self, network: "Run | keras.Model | RetrainPanel", data: Mnist):
         self._network, self._data = network, data
         model, name = model_of(network)
         asks = {"asks": network.name} if isinstance(network, RetrainPanel) else {"given": name}
-        super().__init__(view, KernelEngine(data, self.send, given=model), asks | {"names": list(data.class_names)})
+        super().__init__(KernelEngine(data, self.send, given=model), asks | {"names": list(data.class_names)})
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -209,47 +229,37 @@ class DrawPanel(_AskingPanel):
         Of what is drawn, ``probabilities``: what the network gives for each class; empty for a blank sheet.
     """
 
+    _view = "draw"
     result = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, network, data: Mnist):
-        super().__init__("draw", network, data)
-
-    def _still(self) -> str:
+    def _still(self):
         pixels, label = self._data.validation.flat[:1], self._data.validation.labels[0]
         shares = keras.ops.softmax(model_of(self._network)[0](pixels, training=False))[0].numpy()
         names = self._data.class_names
-        picture = _image_html(
+        return (
             plots.bars({"probability": shares}, names, "probability", percent=True),
             f"Bars of the ten probabilities that the network gives an image; highest for {names[shares.argmax()]}.",
-        )
-        text = (
             "Here you draw a digit and watch these ten bars move. Shown: the answer to the first validation image, "
-            f"a {names[label]}."
+            f"a {names[label]}.",
         )
-        return _lab_html("draw", _figure_html(picture, text))
 
 
 class ExplorePanel(_AskingPanel):
     """The widget that ``explore_panel`` gives."""
 
-    def __init__(self, network, data: Mnist):
-        super().__init__("explore", network, data)
+    _view = "explore"
 
-    def _still(self) -> str:
+    def _still(self):
+        images, labels, names = self._data.validation.images, self._data.validation.labels, self._data.class_names
         losses, answers = losses_and_answers(model_of(self._network)[0], self._data.validation)
         worst = np.argsort(-losses)[:10]
-        names, labels = self._data.class_names, self._data.validation.labels
-        figure = plots.digit_grid(
-            self._data.validation.images[worst],
-            [f"{names[labels[i]]}, said {names[answers[i]]}" for i in worst],
-            columns=5,
+        captions = [f"{names[labels[i]]}, said {names[answers[i]]}" for i in worst]
+        wrong = (answers != labels).sum()
+        return (
+            plots.digit_grid(images[worst], captions, columns=5),
+            "The ten validation images with the highest loss, each with its label and the network's answer.",
+            f"The ten validation images with the highest loss; {wrong} are misread in all.",
         )
-        picture = _image_html(
-            figure, "The ten validation images with the highest loss, each with its label and the network's answer."
-        )
-        wrong = int((answers != labels).sum())
-        text = f"The ten validation images with the highest loss; {wrong} are misread in all."
-        return _lab_html("explore", _figure_html(picture, text))
 
 
 def model_of(network: "Run | keras.Model | RetrainPanel") -> tuple[keras.Model, str]:
@@ -276,30 +286,3 @@ def model_of(network: "Run | keras.Model | RetrainPanel") -> tuple[keras.Model, 
     accuracies = network.history["val_accuracy"]
     score = f"{accuracies[-1]:.1%} on the validation set" if accuracies else "not a whole epoch trained"
     return model, f"the run with {network.recipe} and seed {network.seed}, {score}"
-
-
-def _image_html(figure, alt: str) -> str:
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=200)
-    source = base64.b64encode(file.getvalue()).decode()
-    return f'<img src="data:image/png;base64,{source}" alt="{html.escape(alt)}">'
-
-
-def _figure_html(picture: str, text: str) -> str:
-    how = (
-        "This is a still: where JavaScript runs, the page trains the network itself; "
-        "or run this notebook on your own machine (<code>make lab</code>)."
-    )
-    caption = f'{html.escape(text)} <span class="panel-how">{how}</span>'
-    return f'<figure class="panel-still">{picture}<figcaption>{caption}</figcaption></figure>'
-
-
-def _lab_html(view: str, still: str, attributes: dict[str, object] | None = None) -> str:
-    """Wrap a still in the element that the pages of the book make into a live panel (``book/lab/lab.js``)."""
-    written = "".join(f' {name}="{html.escape(str(value))}"' for name, value in (attributes or {}).items())
-    return f'<mnist-lab view="{view}"{written}>{still}</mnist-lab>'
-
-
-def _changed_fields(recipe: Recipe) -> dict:
-    article = asdict(ARTICLE)
-    return {name: value for name, value in asdict(recipe).items() if value != article[name]}

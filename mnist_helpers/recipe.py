@@ -4,10 +4,12 @@ Floor 1 of the package. Chapters and helpers all speak it, under these names.
 """
 
 import difflib
+import json
 import math
 import operator
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
+from pathlib import Path
 
 ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh")
 SCHEDULES = ("constant", "cosine")
@@ -27,39 +29,8 @@ XLA_PAYS_FROM = 50  # steps an epoch
 
 # What does not go together: which hyperparameter is refused, in which case, and why. The case is that all of its
 # comparisons hold, each of a hyperparameter with a value or with another one; `most` is how many training images there
-# are. The lab in the page is given the same rules, and may have fewer images.
-RULES = (
-    {
-        "name": "training_images",
-        "case": [["validation", "==", "leaking"], ["training_images", "!=", "most"]],
-        "sentence": "training_images is {training_images} with a leaking validation set; expected {most}, because "
-        "that split is drawn anew from all images. Use a held-out validation set for fewer.",
-    },
-    {
-        "name": "warmup_epochs",
-        "case": [["schedule", "==", "constant"], ["warmup_epochs", "!=", 0]],
-        "sentence": "warmup_epochs is {warmup_epochs} with a constant learning rate; expected 0, because only the "
-        "cosine schedule has a warm-up.",
-    },
-    {
-        "name": "warmup_epochs",
-        "case": [["warmup_epochs", ">=", "epochs"]],
-        "sentence": "warmup_epochs is {warmup_epochs} of {epochs} epochs; expected fewer than epochs, so that there "
-        "are some left to train at the full learning rate.",
-    },
-    {
-        "name": "ema_momentum",
-        "case": [["ema_momentum", "!=", 0], ["patience", "!=", 0]],
-        "sentence": "ema_momentum is {ema_momentum} with early stopping; expected 0, because weights are averaged over "
-        "whole runs only.",
-    },
-    {
-        "name": "ema_momentum",
-        "case": [["ema_momentum", "!=", 0], ["validation", "==", "leaking"]],
-        "sentence": "ema_momentum is {ema_momentum} with a leaking validation set; expected 0, because weights are "
-        "averaged with a held-out split only.",
-    },
-)
+# are, of which the lab in the page may have fewer.
+RULES = json.loads(Path(__file__).with_name("panel").joinpath("recipe_rules.json").read_text(encoding="utf-8"))
 _COMPARISONS = {"==": operator.eq, "!=": operator.ne, ">=": operator.ge}
 
 
@@ -128,7 +99,8 @@ def _number(default: float, words: str, in_range):
 
 def _one_of(default, accepted: tuple):
     words = "one of " + ", ".join(f"``{choice!r}``" for choice in accepted)
-    return field(default=default, metadata={"accepts": words, "check": partial(_among, accepted=accepted)})
+    check = partial(_among, accepted=accepted)
+    return field(default=default, metadata={"accepts": words, "choices": accepted, "check": check})
 
 
 def _share(default: float):

@@ -19,7 +19,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from browsing import NO_BROWSER, SECONDS, Firefox, Visit, launched
-from chapters import with_quotes
+from chapters import let_kernels_find_quotes, with_quotes
 from hypothesis import settings
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
@@ -44,6 +44,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["CRACKING_TESTS"] = _shared.name
 SHARED = Path(os.environ["CRACKING_TESTS"])
 os.environ["MNIST_HELPERS_RUNS"] = str(SHARED / "runs")
+let_kernels_find_quotes()
 
 
 class FileByFile(LoadScopeScheduling):

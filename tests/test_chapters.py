@@ -8,8 +8,7 @@ import pytest
 from chapters import read, with_quotes
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_markdown_cell
-
-from mnist_helpers.glue import key_of
+from quotes import key_of
 
 BETTER = "It reads more than the other{eval}`holds(share > 0.4)`."
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}

@@ -10,9 +10,10 @@ from browsing import SECONDS, jupyterlab, notebook
 from bs4 import BeautifulSoup
 from plain_notebooks import quoted_values
 from playwright.sync_api import expect
+from quotes import QUOTE, is_check, key_of
 from test_notebooks import NOTEBOOKS, chapters, notebooks
 
-from mnist_helpers.glue import NOT_SO, QUOTE, is_check, key_of
+from mnist_helpers.glue import NOT_SO
 
 SYNTAX = re.compile(r"\{[\w:-]+\}|:::|NameError|```")
 

@@ -267,3 +267,11 @@ def test_to_idx_writes_what_the_format_says(shape):
     written = to_idx(array)
     assert struct.unpack(f">HBB{len(shape)}I", written[: 4 + 4 * len(shape)]) == (0, 8, len(shape), *shape)
     assert written[4 + 4 * len(shape) :] == array.tobytes()
+
+
+@pytest.mark.parametrize("index", [0, 17, 5_000])
+def test_an_image_is_closest_to_itself(mnist, index):
+    found = mnist.train.closest(mnist.train.images[index].ravel(), 3)
+    assert found[0] == index
+    distances = [np.linalg.norm(mnist.train.flat[i] - mnist.train.flat[index]) for i in found]
+    assert distances == sorted(distances)

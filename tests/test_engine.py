@@ -5,10 +5,10 @@ They run here through wasmtime. A fourth one, native and in double precision, is
 
 import ctypes
 import math
-import sys
 from itertools import pairwise
 from pathlib import Path
 
+import build_engine
 import keras
 import numpy as np
 import pytest
@@ -17,12 +17,7 @@ import wasmtime
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-LAB = Path(__file__).parents[1] / "book" / "lab"
-MADE = LAB / "generated"
-sys.path.insert(0, str(LAB / "tools"))
-
-import build_engine  # noqa: E402
-
+MADE = Path(__file__).parents[1] / "book" / "lab" / "generated"
 ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh")
 KINDS = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
 MODULES = tuple(build_engine.FEATURES)

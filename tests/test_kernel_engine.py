@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mnist_helpers import kernel_engine
-from mnist_helpers.kernel_engine import KernelEngine, closest, losses_and_answers
-from mnist_helpers.model import build_model
+from mnist_helpers.kernel_engine import KernelEngine
+from mnist_helpers.model import build_model, losses_and_answers
 from mnist_helpers.recipe import ARTICLE
 from mnist_helpers.sweep import load_run, sweep
 from mnist_helpers.training import Report
@@ -204,11 +204,3 @@ def test_the_points_are_the_means_between_the_reports():
     assert [point["at"] for point in points[:3]] == pytest.approx([5 / 108, 25 / 108, 74 / 108])
     assert [point["fraction"] for point in points[:3]] == pytest.approx([5 / 108, 20 / 108, 0.5])
     assert points[3] is None
-
-
-@pytest.mark.parametrize("index", [0, 17, 5_000])
-def test_an_image_is_closest_to_itself(mnist, index):
-    found = closest(mnist.train.images[index].ravel(), mnist.train.flat, number=3)
-    assert found[0] == index
-    distances = [np.linalg.norm(mnist.train.flat[i] - mnist.train.flat[index]) for i in found]
-    assert distances == sorted(distances)

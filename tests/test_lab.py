@@ -531,8 +531,8 @@ def modules(browser, address):
     visit = Visit(browser, address)
     page = visit.open(address + "bibliography.html")
     page.evaluate(
-        """base => Promise.all(['keras_program', 'panel/recipe_settings'].map(
-            (name) => import(`${base}lab/${name}.js`))).then((modules) => { window.lab = Object.assign({}, ...modules); })""",
+        """base => Promise.all(['keras_program', 'panel/recipe_settings'].map((it) => import(`${base}lab/${it}.js`)))
+            .then((found) => { window.lab = Object.assign({}, ...found); })""",
         address,
     )
     page.evaluate(

@@ -6,8 +6,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from plain_notebooks import plain, quoted_values
-
-from mnist_helpers.glue import key_of
+from quotes import key_of
 
 WHEEL = "mnist_helpers-0.1.0-py3-none-any.whl"
 SITE = "https://book.example/digits/"

@@ -201,7 +201,7 @@ def test_a_forgotten_run_ends_and_the_next_one_trains(engine):
     first = engine.train(LONG)
     engine.until(lambda: points_of(engine.reports(first)))
     engine.say({"do": "forget", "id": first})
-    second, reports = engine.trained(replace(SMALL, epochs=1))
+    _, reports = engine.trained(replace(SMALL, epochs=1))
     assert reports[-1]["ended"] == "finished"
     assert engine.ended(first)[-1]["ended"] == "stopped"
 

@@ -5,8 +5,10 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+import train_published
 
 from mnist_helpers import published
+from mnist_helpers.ideas import ALWAYS_KEPT, CHOOSING_SEEDS, IDEAS, PARTS
 from mnist_helpers.recipe import ARTICLE, BEST_DENSE, CRACK_99, Recipe
 from mnist_helpers.training import train
 
@@ -31,15 +33,15 @@ def test_crack_99_is_what_the_ideas_led_to():
     assert (ideas.groupby(["direction", "name"]).seed.nunique() == len(published.SEEDS)).all()
 
 
-@pytest.mark.parametrize("group", published.VARIATIONS)
+@pytest.mark.parametrize("group", train_published.VARIATIONS)
 def test_the_variations_that_chapters_compare_are_those_that_were_trained(group):
     table = published.read(group)
-    assert list(dict.fromkeys(table.name)) == list(published.VARIATIONS[group])
+    assert list(dict.fromkeys(table.name)) == list(train_published.VARIATIONS[group])
     for name, rows in table.groupby("name"):
         assert rows.seed.tolist() == list(published.SEEDS)
-        assert all(Recipe(**values) == published.VARIATIONS[group][name] for values in rows.recipe)
+        assert all(Recipe(**values) == train_published.VARIATIONS[group][name] for values in rows.recipe)
         lengths = {len(values) for history in rows.history for values in history.values()}
-        assert lengths == {published.VARIATIONS[group][name].epochs}
+        assert lengths == {train_published.VARIATIONS[group][name].epochs}
 
 
 def test_of_each_remedy_the_strength_is_judged_that_reads_most_of_the_validation_images():
@@ -59,17 +61,17 @@ def test_each_idea_was_tried_on_those_that_were_kept():
     before = recipe
     for (direction, name), rows in ideas.groupby(["direction", "name"], sort=False):
         if direction == "part":
-            change = next(parts[name] for parts in published.PARTS.values() if name in parts)
+            change = next(parts[name] for parts in PARTS.values() if name in parts)
             assert all(values == asdict(replace(before, **change)) for values in rows.recipe)
             continue
-        change = published.IDEAS.get(name, {})
+        change = IDEAS.get(name, {})
         if direction == "less":
             change = {field: getattr(ARTICLE, field) for field in change}
         candidate = replace(recipe, **change)
         assert all(values == asdict(candidate) for values in rows.recipe)
         chosen = rows.chosen.all()
-        reached = rows[rows.seed.isin(published.CHOOSING_SEEDS)].val_accuracy.mean()
-        assert chosen == (reached > best or name in published.ALWAYS_KEPT)
+        reached = rows[rows.seed.isin(CHOOSING_SEEDS)].val_accuracy.mean()
+        assert chosen == (reached > best or name in ALWAYS_KEPT)
         before = recipe
         if chosen:
             recipe, best = candidate, reached
@@ -111,9 +113,9 @@ def test_ideas_are_kept_only_if_they_help(monkeypatch, mnist):
         # The last seed, which has no say in what is chosen, says the opposite.
         return pd.DataFrame({"seed": [0, 1, 9], "val_accuracy": [total, total, -9 * total]})
 
-    monkeypatch.setattr(published, "_last_epochs", invented)
+    monkeypatch.setattr(train_published, "_last_epochs", invented)
     start = replace(ARTICLE, validation="leaking")
-    up = {name: (recipe, kept) for name, recipe, kept, _ in published.one_idea_at_a_time(start, False, mnist, "")}
+    up = {name: (recipe, kept) for name, recipe, kept, _ in train_published.one_idea_at_a_time(start, False, mnist, "")}
     assert [name for name, (_, kept) in up.items() if kept] == [
         "a fair split",
         "width",
@@ -121,14 +123,14 @@ def test_ideas_are_kept_only_if_they_help(monkeypatch, mnist):
         "elastic distortion",
     ]
     top = up["elastic distortion"][0]
-    down = {name: (recipe, out) for name, recipe, out, _ in published.one_idea_at_a_time(top, True, mnist, "")}
+    down = {name: (recipe, out) for name, recipe, out, _ in train_published.one_idea_at_a_time(top, True, mnist, "")}
     assert {name: out for name, (_, out) in down.items()} == {
         "width": False,
         "batch norm": True,
         "elastic distortion": False,
     }
     bottom = down["batch norm"][0]
-    again = {name: kept for name, _, kept, _ in published.one_idea_at_a_time(bottom, False, mnist, "")}
+    again = {name: kept for name, _, kept, _ in train_published.one_idea_at_a_time(bottom, False, mnist, "")}
     assert {"width", "a fair split", "elastic distortion"}.isdisjoint(again)
     assert not any(again.values())
 
@@ -162,7 +164,7 @@ def test_an_unknown_group_is_refused():
 def test_results_are_written_and_read_back(monkeypatch, tmp_path):
     monkeypatch.setattr(published, "FOLDER", tmp_path)
     logits = {"validation": np.ones((6, 10), np.float16), "test": np.zeros((4, 10), np.float16)}
-    published._write("crack", [{"name": "a", "seed": 0, "test_accuracy": 0.5} | logits])
+    train_published._write("crack", [{"name": "a", "seed": 0, "test_accuracy": 0.5} | logits])
     assert published.read("crack").to_dict("records") == [{"name": "a", "seed": 0, "test_accuracy": 0.5}]
     assert (
         published.read("crack").attrs["versions"]["keras"]

@@ -1,6 +1,5 @@
 """What a panel is, without its looks: the session of the panels, over the page's worker, in a real browser."""
 
-import json
 import re
 from dataclasses import asdict, replace
 from itertools import pairwise
@@ -271,8 +270,8 @@ PRESSES = st.one_of(
     NUMBERS.map(lambda number: ["takeSettingsOf", number]),
     NUMBERS.map(lambda number: ["openTestSet", number]),
 )
-PRESS = """async (presses) => {
-    session = new Session(setup, %s, 0, engine);
+PRESS = """async ([presses, recipe]) => {
+    session = new Session(setup, recipe, 0, engine);
     const finished = new Set(), forgotten = new Set();
     session.listen(() => session.trials.forEach((trial) => trial.state === "finished" && finished.add(trial.number)));
     for (const [what, ...more] of presses) {
@@ -293,7 +292,7 @@ PRESS = """async (presses) => {
     const kept = session.trials.map(({ number }) => number);
     const lost = [...finished].filter((number) => !kept.includes(number) && !forgotten.has(number));
     return { finished: finished.size, lost };
-}""" % json.dumps(asdict(SMALL))
+}"""
 
 
 def test_random_presses_lose_no_finished_run(opened):
@@ -302,7 +301,7 @@ def test_random_presses_lose_no_finished_run(opened):
     @settings(max_examples=12)
     @given(st.lists(PRESSES, min_size=30, max_size=60))
     def press(presses):
-        result = opened.evaluate(PRESS, presses)
+        result = opened.evaluate(PRESS, [presses, asdict(SMALL)])
         seen.append(result["finished"])
         assert result["lost"] == []
 

@@ -6,10 +6,17 @@ Checks, ``{eval}`holds(…)```, are evaluated likewise, stop the build where the
 """
 
 import ast
+import os
+from pathlib import Path
 
 import nbformat
+from quotes import CHECK, QUOTE, key_of, title_of
 
-from mnist_helpers.glue import CHECK, QUOTE, key_of, title_of
+
+def let_kernels_find_quotes() -> None:
+    """Put this folder on the path of the kernels that are started from now on, for the cells that are inserted."""
+    paths = [str(Path(__file__).resolve().parent), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
 
 
 def read(text: str) -> nbformat.NotebookNode:
@@ -53,5 +60,5 @@ def _check_syntax(expression: str, title: str) -> None:
 
 
 def _hidden(name: str, *lines: str) -> nbformat.NotebookNode:
-    source = "\n".join([f"from mnist_helpers.glue import {name}", "", *lines])
+    source = "\n".join([f"from quotes import {name}", "", *lines])
     return nbformat.v4.new_code_cell(source, metadata={"tags": ["remove-cell"]})

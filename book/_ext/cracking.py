@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from chapters import let_kernels_find_quotes
 from docutils import nodes
 from docutils.parsers.rst import directives
 from myst_nb.ext.glue.utils import create_pending_glue_ref
@@ -100,6 +101,7 @@ def set_cache_path(app, config) -> None:
     config.nb_execution_cache_path = str(current)
     # Training runs are kept under names of their own, which change with the code; no other run is mixed in.
     os.environ.setdefault("MNIST_HELPERS_RUNS", str(build / ".runs"))
+    let_kernels_find_quotes()
     for stale in current.parent.glob("*"):
         if stale != current:
             shutil.rmtree(stale)

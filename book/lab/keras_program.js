@@ -1,12 +1,6 @@
 // The plain Keras program of a setting: the text that mnist_helpers/keras_program.py fills in too, as it says there.
 
-const wrapped = (text, width) => {
-  const lines = [];
-  for (const word of text.split(" "))
-    if (lines.length && lines.at(-1).length + 1 + word.length <= width) lines[lines.length - 1] += ` ${word}`;
-    else lines.push(word);
-  return lines;
-};
+const wrapped = (text) => text.match(/\S.{0,75}(?=\s|$)/g); // lines of up to 76 letters, as Python's textwrap makes them
 
 // As Python writes a value in source text.
 function literal(value, whole = false) {
@@ -54,8 +48,8 @@ function derived(recipe, seed, total, about, distortions) {
   const few = total < 54_000;
   const held = few ? 2_000 : 6_000;
   const sizes = distortions.filter((name, i) => i < 3 || recipe[name]);
-  const head = wrapped(`${about}; seed ${seed}`, 76);
-  const promise = wrapped("Keras draws other random numbers than the page: expect its result within the spread over seeds.", 76);
+  const head = wrapped(`${about}; seed ${seed}`);
+  const promise = wrapped("Keras draws other random numbers than the page: expect its result within the spread over seeds.");
   return {
     head: [...head, ...promise].map((line) => `# ${line}`).join("\n"),
     seed,

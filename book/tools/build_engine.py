@@ -1,4 +1,4 @@
-"""Build the engine of the in-page lab from ``engine.c``: ``python book/lab/tools/build_engine.py [folder]``.
+"""Build the engine of the in-page lab from ``engine.c``: ``python book/tools/build_engine.py [folder]``.
 
 The same source with the same compiler gives the same bytes on every machine; a test holds the committed files to it.
 """
@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-LAB = Path(__file__).parents[1]
+LAB = Path(__file__).parents[1] / "lab"
 SOURCE = LAB / "engine.c"
 # What a browser must know: WebAssembly's first version and no more; 128-bit SIMD; relaxed SIMD, for multiply-add.
 FEATURES = {

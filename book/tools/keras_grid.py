@@ -14,7 +14,7 @@ from mnist_helpers.recipe import ACTIVATIONS, ARTICLE, Recipe
 from mnist_helpers.sweep import sweep
 from mnist_helpers.training import hardware, versions
 
-RESULTS = Path(__file__).parents[1] / "generated" / "keras_results.json"
+RESULTS = Path(__file__).parents[1] / "lab" / "generated" / "keras_results.json"
 SEEDS = range(3)
 # With a constant learning rate a run of 20 epochs begins with each shorter one; with a schedule it does not.
 BASE = replace(ARTICLE, training_images=10_000, epochs=20)
