@@ -181,7 +181,7 @@ class RetrainPanel(_Panel):
 
     @property
     def runs(self) -> list[Run]:
-        """The runs of at least one finished epoch, oldest first; those that were cleared are gone."""
+        """The runs of at least one finished epoch, oldest first; without those that were cleared, and 40 at most."""
         return self._engine.runs
 
     def __repr__(self) -> str:

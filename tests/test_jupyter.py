@@ -349,7 +349,17 @@ def test_a_notebook_that_is_closed_and_opened_again_has_its_panel(lab):
     expect(lab.rows).to_have_count(2, timeout=60 * SECONDS)
 
 
-def test_the_servers_log_has_no_error(lab, server):
+def test_a_panel_whose_kernel_was_restarted_says_so(opened):
+    opened.page.get_by_role("menuitem", name="Kernel").click()
+    opened.page.get_by_text("Restart Kernel…", exact=True).first.click()
+    opened.page.locator(".jp-Dialog button.jp-mod-accept").click()
+    opened.page.wait_for_timeout(3_000)
+    opened.panel.get_by_label("Seed").fill("77")
+    opened.button("Train").click()
+    expect(opened.message).to_contain_text("The kernel of this panel is gone, and its runs with it.")
+
+
+def test_the_servers_log_has_no_error(server):
     _, log = server
     text = log.read_text()
     assert "Traceback" not in text, text[text.index("Traceback") - 500 :][:3000]

@@ -8,14 +8,21 @@ import { GivenNetwork } from "./network_asked.js";
 import { retrainView } from "./retrain_view.js";
 import { Session } from "./session.js";
 
+const GONE = "The kernel of this panel is gone, and its runs with it. Run the panel's cell again.";
+
 class KernelEngine extends Engine {
   costs = { step: 1e-3, calculation: 1e-11, distortion: 1.5e-5, epoch: 0.03 };
   waiting = "is getting ready, or waits for a cell that runs";
 
   constructor(model) {
     super();
-    this.post = (message) => model.send(message);
+    let live = true;
+    this.post = (message) => (live ? model.send(message) : this.lose(GONE));
     model.on("msg:custom", (message) => this.hear(message));
+    model.on("comm_live_update", () => {
+      live = false;
+      this.lose(GONE);
+    });
   }
 }
 

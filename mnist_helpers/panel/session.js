@@ -132,8 +132,9 @@ export class Session {
     if (!report.ended) return this.tell("live");
     this.running = null;
     this.message = report.note ?? (report.why ? `Training failed: ${report.why}` : outcome(trial));
-    const epochs = trial.history.val_loss.length;
-    if (trial.state === "finished" && !trial.stored) this.#pace *= trial.seconds / this.expectedSeconds({ ...trial.recipe, epochs });
+    // Without the first epoch, which may have waited for compilation; and no clock of a browser is finer than this.
+    const later = trial.history.seconds.slice(1), took = later.reduce((sum, seconds) => sum + seconds, 1e-6);
+    if (later.length && !trial.stored) this.#pace *= took / this.expectedSeconds({ ...trial.recipe, epochs: later.length });
     this.trials = [...this.trials, trial];
     if (this.trials.length > MOST_TRIALS) this.#drop([this.trials.find((other) => !other.pinned) ?? this.trials[0]]);
     this.tell();
