@@ -188,10 +188,8 @@ class RetrainPanel(_Panel):
         return f"RetrainPanel({self._recipe}; {len(self.runs)} runs)"
 
     def _html(self) -> str:
-        article = asdict(ARTICLE)
-        changed = {name: value for name, value in asdict(self._recipe).items() if value != article[name]}
         controls = {"controls": " ".join(self._controls)} if len(self._controls) < len(CONTROLS) else {}
-        return super()._html({"recipe": json.dumps(changed), "seed": self._seed} | controls)
+        return super()._html(_attributes(self._recipe, self._seed) | controls)
 
     def _still(self):
         if not self.runs:
@@ -215,6 +213,10 @@ class _AskingPanel(_Panel):
         model, name = model_of(network)
         asks = {"asks": network.name} if isinstance(network, RetrainPanel) else {"given": name}
         super().__init__(KernelEngine(data, self.send, given=model), asks | {"names": list(data.class_names)})
+
+    def _html(self) -> str:
+        network = self._network
+        return super()._html(_attributes(network.recipe, network.seed) if isinstance(network, Run) else {})
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -260,6 +262,13 @@ class ExplorePanel(_AskingPanel):
             "The ten validation images with the highest loss, each with its label and the network's answer.",
             f"The ten validation images with the highest loss; {wrong} are misread in all.",
         )
+
+
+def _attributes(recipe: Recipe, seed: int) -> dict[str, object]:
+    """Give what tells the page which network it is."""
+    article = asdict(ARTICLE)
+    changed = {name: value for name, value in asdict(recipe).items() if value != article[name]}
+    return {"recipe": json.dumps(changed), "seed": seed}
 
 
 def model_of(network: "Run | keras.Model | RetrainPanel") -> tuple[keras.Model, str]:

@@ -296,6 +296,14 @@ def test_a_drawing_sets_an_untrained_network_going(here):
     expect(here.locator(".verdict")).to_have_text(re.compile("It reads 1"), timeout=60 * SECONDS)
 
 
+def test_a_panel_to_draw_on_without_another_before_it_trains_a_network_of_its_own(visit, address):
+    page = visit.open(address + "notebooks/08_how_sure.html")
+    draw_a_one(page)
+    expect(page.locator(".verdict")).to_have_text(re.compile("It reads 1"), timeout=60 * SECONDS)
+    recipe = page.evaluate("document.querySelector('mnist-lab').session.job[0]")
+    assert recipe == asdict(replace(CRACK_99, training_images=10_000))
+
+
 def test_only_who_has_said_what_was_meant_has_fooled_it(here):
     challenge = here.locator('mnist-lab[which="fooled"]')
     challenge.scroll_into_view_if_needed()

@@ -61,12 +61,15 @@ def test_the_stills_of_the_other_panels_show_what_the_network_says(run, mnist):
     assert "The ten validation images with the highest loss" in html(explore_panel(mnist, run))
 
 
-def test_the_page_is_told_the_recipe_the_seed_and_the_controls(mnist, tmp_path):
-    panel = retrain_panel(SMALL, mnist, ["epochs", "units"], seed=3, store=tmp_path)
+def test_the_page_is_told_the_recipe_the_seed_and_the_controls(run, mnist, store, tmp_path):
+    panel = retrain_panel(SMALL, mnist, ["epochs", "units"], seed=3, store=tmp_path / "empty")
     attributes = dict(re.findall(r'([a-z]+)="([^"]*)"', html(panel).split(">")[0].replace("&quot;", "'")))
     assert attributes["view"] == "retrain" and attributes["seed"] == "3" and attributes["controls"] == "units epochs"
     assert attributes["recipe"] == str({"hidden_layers": 1, "units": 16, "epochs": 2})
-    assert "controls=" not in html(retrain_panel(SMALL, mnist, store=tmp_path)).split(">")[0]
+    assert "controls=" not in html(retrain_panel(SMALL, mnist, store=store)).split(">")[0]
+    # A panel that asks a network of its own tells which; one that asks a retrain panel leaves that to it.
+    assert "recipe=" in html(draw_panel(run, mnist)).split(">")[0]
+    assert "recipe=" not in html(draw_panel(retrain_panel(SMALL, mnist, store=store), mnist)).split(">")[0]
 
 
 def test_the_program_is_told_what_it_has_to_know(panel, mnist):

@@ -58,12 +58,12 @@ async function openFooled(status) {
   return holder;
 }
 
-export async function challenge(element) {
+export async function challenge(element, setup) {
   const status = document.createElement("p");
   status.className = "challenge";
   status.setAttribute("role", "status");
   if (element.getAttribute("which") === "fooled") return openFooled(status);
-  const session = await element.partner();
+  const session = await element.partner(setup);
   const judge = CHALLENGES[element.getAttribute("which")];
   async function show() {
     const trials = session.trials.filter(({ history }) => history.val_loss.length);

@@ -3,8 +3,9 @@
 //     <mnist-lab view="retrain" recipe='{"epochs": 5}' controls="units epochs" seed="0"> … a still … </mnist-lab>
 //
 // What differs from the article's recipe is in `recipe`; without `controls` all of them are shown. The views "draw" and
-// "explore" ask the network of the retrain panel before them, and "challenge" judges its runs. Until a reader comes near
-// nothing is loaded, and what stands inside the element is seen; it is also what is printed.
+// "explore" ask the network of the retrain panel before them, or, with a recipe, one of their own, and "challenge" judges
+// that panel's runs. Until a reader comes near nothing is loaded, and what stands inside the element is seen; it is also
+// what is printed.
 
 const beside = (name) => new URL(name, import.meta.url).href;
 
@@ -23,18 +24,20 @@ const loadSetup = once(async () => {
 
 const PANELS = {
   retrain: async (element, setup) => (await import("./retrain_in_page.js")).retrain(element, setup),
-  challenge: async (element) => (await import("./challenges.js")).challenge(element),
-  async draw(element, { names }) {
+  challenge: async (element, setup) => (await import("./challenges.js")).challenge(element, setup),
+  async draw(element, setup) {
     const { drawView } = await import("./panel/draw_view.js");
     const answered = (probabilities) => {
       element.probabilities = probabilities;
       element.dispatchEvent(new Event("drawn", { bubbles: true }));
     };
-    return drawView(await element.partner(), names, answered).node;
+    return drawView(await element.partner(setup), setup.names, answered).node;
   },
-  async explore(element, { names }) {
+  async explore(element, setup) {
     const { exploreView } = await import("./panel/explore_view.js");
-    return exploreView(await element.partner(), names).node;
+    const session = await element.partner(setup);
+    if (session === element.session) session.train();
+    return exploreView(session, setup.names).node;
   },
 };
 
@@ -55,12 +58,17 @@ class MnistLab extends HTMLElement {
     return (this.#opening ??= this.#build());
   }
 
-  // The session of the retrain panel before this one, whose network it asks and whose runs it judges.
-  async partner() {
+  // The session whose network this panel asks and whose runs it judges: that of the retrain panel before it, or, for a
+  // network of its own, one of its own.
+  async partner(setup) {
     const before = [...document.querySelectorAll('mnist-lab[view="retrain"]')].filter(
       (other) => other.compareDocumentPosition(this) & Node.DOCUMENT_POSITION_FOLLOWING,
     );
     const partner = before.at(-1);
+    if (!partner || this.hasAttribute("recipe")) {
+      const { sessionOf } = await import("./retrain_in_page.js");
+      return (this.session ??= sessionOf(this, setup));
+    }
     await partner.open();
     if (!partner.session) throw new Error("the panel that it asks could not be loaded");
     return partner.session;

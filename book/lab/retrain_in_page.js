@@ -7,13 +7,17 @@ import { Session } from "./panel/session.js";
 import { fromAddress, toAddress } from "./setting_in_address.js";
 import { engine } from "./worker_engine.js";
 
+// A session in the page's worker, with the recipe and the seed of an element.
+export function sessionOf(element, setup, start = setup.article) {
+  const base = { ...start, ...JSON.parse(element.getAttribute("recipe") ?? "{}") };
+  return new Session(setup, base, Number(element.getAttribute("seed") ?? 0), engine);
+}
+
 export function retrain(element, setup) {
   // With ?start=CRACK_99 in the address the panel begins with that recipe instead of the article's.
-  const start = setup.starts[new URLSearchParams(location.search).get("start")];
-  const base = { ...(start ?? setup.article), ...JSON.parse(element.getAttribute("recipe") ?? "{}") };
+  const session = sessionOf(element, setup, setup.starts[new URLSearchParams(location.search).get("start")]);
   const names = element.getAttribute("controls")?.split(" ") ?? setup.controls.map(({ name }) => name);
   const place = [...document.querySelectorAll('mnist-lab[view="retrain"]')].indexOf(element) + 1;
-  const session = new Session(setup, base, Number(element.getAttribute("seed") ?? 0), engine);
   Object.assign(session.settings, fromAddress(place, session, names));
   session.band = null;
   element.session = session;
