@@ -18,7 +18,7 @@ export class Session {
   #listeners = new Set();
   #number = 0;
   #pace = 1; // how long a run takes, as a share of what was expected
-  #prepare = later(50, () => !this.problem && !this.running && this.engine.prepare(this.job[0], this.images.address));
+  #prepareSoon = later(50, () => this.#prepare());
   #trainSoon = later(150, () => this.automatic && this.train());
 
   // `setup` holds the controls (mnist_helpers/controls.py) and `collections`: of each how many images there are for
@@ -29,6 +29,10 @@ export class Session {
     this.origin = settingsOf({ ...base, training_images: Math.min(base.training_images, this.most) }, seed, setup);
     this.settings = { ...this.origin };
     this.#prepare();
+  }
+
+  #prepare() {
+    if (!this.problem && !this.running) this.engine.prepare(this.job[0], this.images.address);
   }
 
   get most() {
@@ -71,7 +75,7 @@ export class Session {
 
   #moved() {
     this.message = "";
-    this.#prepare();
+    this.#prepareSoon();
     if (this.automatic) this.#trainSoon();
     this.tell();
   }
