@@ -183,8 +183,9 @@ class KernelEngine:
         split = self._split(split)
         if places is None:
             places = split.closest(np.array(like), number)
-        shown = ((int(i), split.images[i].ravel().tolist(), int(split.labels[i])) for i in places)
-        return [dict(zip(("place", "pixels", "label"), values, strict=True)) for values in shown]
+        return [
+            {"place": int(i), "pixels": split.images[i].ravel().tolist(), "label": int(split.labels[i])} for i in places
+        ]
 
     def _answer_probabilities(self, id, pixels, **_):
         logits = self._model(id)(np.array([pixels], np.float32) / 255, training=False)

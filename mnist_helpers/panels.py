@@ -11,10 +11,9 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from types import MappingProxyType
 from uuid import uuid4
 
 import mnist_helpers.quiet  # noqa: F401  (before keras)
@@ -147,7 +146,11 @@ class _Panel(anywidget.AnyWidget):
         bundle, metadata = super()._repr_mimebundle_(**options)
         return bundle | {"text/plain": repr(self), "text/html": self._html()}, metadata
 
-    def _html(self, attributes: Mapping[str, object] = MappingProxyType({})) -> str:
+    def _attributes(self) -> dict[str, object]:
+        """Give what tells the page which network it is, and what to show of it."""
+        return {}
+
+    def _html(self) -> str:
         """Wrap the still in the element that the book's pages make into a live panel (``book/lab/lab_element.js``)."""
         figure, alt, text = self._still()
         picture = ""
@@ -157,7 +160,7 @@ class _Panel(anywidget.AnyWidget):
             source = base64.b64encode(file.getvalue()).decode()
             picture = f'<img src="data:image/png;base64,{source}" alt="{html.escape(alt)}">'
         caption = f'{html.escape(text)} <span class="panel-how">{HOW}</span>'
-        written = "".join(f' {name}="{html.escape(str(value))}"' for name, value in attributes.items())
+        written = "".join(f' {name}="{html.escape(str(value))}"' for name, value in self._attributes().items())
         return (
             f'<mnist-lab view="{self._view}"{written}><figure class="panel-still">{picture}'
             f"<figcaption>{caption}</figcaption></figure></mnist-lab>"
@@ -173,7 +176,7 @@ class RetrainPanel(_Panel):
     def __init__(self, recipe: Recipe, data: Mnist, controls: list[str], seed: int, store: str | os.PathLike | None):
         self._recipe, self._controls, self._seed = recipe, controls, seed
         images = {"training": len(data.train), "validation": len(data.validation)}
-        setup = {"recipe": asdict(recipe), "seed": seed, "names": controls, "collections": [images]}
+        setup = {"recipe": asdict(recipe), "seed": seed, "controlNames": controls, "collections": [images]}
         engine = KernelEngine(data, self.send, store)
         stored = engine.recall(recipe, seed)
         known = [{"id": stored, "number": 1, "recipe": asdict(recipe), "seed": seed}] if stored else []
@@ -187,9 +190,9 @@ class RetrainPanel(_Panel):
     def __repr__(self) -> str:
         return f"RetrainPanel({self._recipe}; {len(self.runs)} runs)"
 
-    def _html(self) -> str:
+    def _attributes(self):
         controls = {"controls": " ".join(self._controls)} if len(self._controls) < len(CONTROLS) else {}
-        return super()._html(_attributes(self._recipe, self._seed) | controls)
+        return _of_network(self._recipe, self._seed) | controls
 
     def _still(self):
         if not self.runs:
@@ -214,9 +217,9 @@ class _AskingPanel(_Panel):
         asks = {"asks": network.name} if isinstance(network, RetrainPanel) else {"given": name}
         super().__init__(KernelEngine(data, self.send, given=model), asks | {"names": list(data.class_names)})
 
-    def _html(self) -> str:
+    def _attributes(self):
         network = self._network
-        return super()._html(_attributes(network.recipe, network.seed) if isinstance(network, Run) else {})
+        return _of_network(network.recipe, network.seed) if isinstance(network, Run) else {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -264,8 +267,7 @@ class ExplorePanel(_AskingPanel):
         )
 
 
-def _attributes(recipe: Recipe, seed: int) -> dict[str, object]:
-    """Give what tells the page which network it is."""
+def _of_network(recipe: Recipe, seed: int) -> dict[str, object]:
     article = asdict(ARTICLE)
     changed = {name: value for name, value in asdict(recipe).items() if value != article[name]}
     return {"recipe": json.dumps(changed), "seed": seed}

@@ -76,7 +76,7 @@ def test_the_program_is_told_what_it_has_to_know(panel, mnist):
     setup = json.loads(json.dumps(panel.setup))
     assert setup["recipe"] == asdict(SMALL) and setup["seed"] == 0
     assert setup["collections"] == [{"training": 54_000, "validation": 6_000}]
-    assert setup["names"] == [control.name for control in CONTROLS]
+    assert setup["controlNames"] == [control.name for control in CONTROLS]
     # And the run that the store had, with what it takes to follow it.
     (known,) = json.loads(json.dumps(panel.saved))["trials"]
     assert known["recipe"] == asdict(SMALL) and panel.saved["shown"] == known["number"] == 1

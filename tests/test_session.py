@@ -285,7 +285,8 @@ PRESS = """async ([presses, recipe]) => {
             if (what === "clear")
                 before.forEach((trial) => session.trials.includes(trial) || forgotten.add(trial.number));
         }
-        JSON.stringify([session.state, session.live, session.saved]);
+        const shown = session.trials.map((trial) => session.view(trial));
+        JSON.stringify([session.state, session.progress, shown, session.saved]);
         if (engine.busy && !session.running) throw new Error("a run goes on that nobody knows of");
     }
     session.setAutomatic(false);

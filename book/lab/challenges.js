@@ -1,8 +1,8 @@
 // The challenges of the page, which judge the runs of the retrain panel before them.
 
 import { parameterCount } from "./panel/recipe_settings.js";
+import { percent } from "./panel/session.js";
 
-const percent = (share) => `${(100 * share).toFixed(2)}%`;
 const best = (trial) => Math.max(...trial.history.val_accuracy);
 
 // Each says how far the trials are; `reached` tells those whose validation accuracy got to a share.

@@ -8,11 +8,11 @@ const loadResults = () => (results ??= fetch(new URL("keras_results.json", impor
 
 // Once for each setting; if the results do not come, there is no band.
 export async function showBand(session) {
-  const { settings, images } = session;
+  const { settings } = session;
   if (session.bandOf === settings) return;
   session.bandOf = settings;
   const keras = await loadResults().catch(() => null);
-  if (!keras || settings !== session.settings || images !== session.images) return;
+  if (!keras || settings !== session.settings) return; // which are others when other images are taken, too
   session.band = bandFor(session, keras);
   session.tell("live");
 }

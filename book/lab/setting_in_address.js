@@ -1,5 +1,7 @@
 // The setting of a retrain panel in the page's address, so that it can be handed on as a link.
 
+import { later } from "./panel/elements.js";
+
 // The first panel of a page has plain names, the others their number before them: ?units=30&2.epochs=5
 const key = (place, name) => (place === 1 ? name : `${place}.${name}`);
 
@@ -21,12 +23,8 @@ export function toAddress(place, session) {
     if (value === session.origin[name]) wanted.delete(key(place, name));
     else wanted.set(key(place, name), value);
   const query = wanted.size ? `?${wanted}` : "";
-  if (query !== location.search) later(() => history.replaceState(history.state, "", location.pathname + query + location.hash));
+  if (query !== location.search) write(query);
 }
 
 // Browsers refuse to have the address changed hundreds of times in a row.
-let timer = null;
-function later(act) {
-  clearTimeout(timer);
-  timer = setTimeout(act, 300);
-}
+const write = later(300, (query) => history.replaceState(history.state, "", location.pathname + query + location.hash));

@@ -46,8 +46,9 @@ function sessionOf(model) {
   let own = "";
   session.listen((what) => {
     if (what === "live" || session.restoring) return;
-    own = JSON.stringify(session.saved);
-    model.set("saved", session.saved);
+    const { saved } = session;
+    own = JSON.stringify(saved);
+    model.set("saved", saved);
     model.save_changes();
   });
   // What another tab has changed.
@@ -56,7 +57,7 @@ function sessionOf(model) {
 }
 
 const VIEWS = {
-  retrain: (session, { names }) => retrainView(session, names),
+  retrain: (session, { controlNames }) => retrainView(session, controlNames),
   explore: (session, { names }) => exploreView(session, names),
   draw(session, { names }, model) {
     return drawView(session, names, (probabilities) => {

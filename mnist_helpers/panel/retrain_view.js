@@ -1,15 +1,16 @@
 // The retrain panel: controls, curves, and a table of the runs.
 
 import { accuracyChart, legend, lossChart } from "./charts.js";
-import { button, field, freshId, h, say } from "./elements.js";
+import { button, freshId, h, say } from "./elements.js";
 import { written } from "./recipe_settings.js";
 import { runsTable } from "./runs_table.js";
 
 // A view of a session with the named controls; gives its element, and how to take leave of the session.
 export function retrainView(session, names) {
   const { base, most, setup } = session;
-  const all = (name, value) => name === "training_images" && Math.min(base[name], value) >= most;
-  const origin = Object.entries(setup.article).every(([name, value]) => base[name] === value || all(name, value)) ? "article" : "start";
+  const allImages = (name, value) => name === "training_images" && Math.min(base[name], value) >= most;
+  const isArticle = Object.entries(setup.article).every(([name, value]) => base[name] === value || allImages(name, value));
+  const origin = isArticle ? "article" : "start";
   const problem = h("p", { class: "problem", role: "alert", id: freshId() });
   const controls = offered(session, names).map((control) => controlRow(control, session, problem.id));
   const train = button("Train", () => session.train(), { class: "primary" });
@@ -52,10 +53,11 @@ export function retrainView(session, names) {
   function copyCode() {
     const selection = getSelection();
     selection.selectAllChildren(code);
-    const written = navigator.clipboard ? navigator.clipboard.writeText(code.textContent) : Promise.reject();
-    written.then(() => say(copied, "Copied."), () => say(copied, "Selected: press Ctrl-C or ⌘C."));
+    const copying = navigator.clipboard ? navigator.clipboard.writeText(code.textContent) : Promise.reject();
+    copying.then(() => say(copied, "Copied."), () => say(copied, "Selected: press Ctrl-C or ⌘C."));
   }
 
+  let ended = []; // what is shown of the runs that have ended, made anew only when one of them changes
   function showState() {
     const state = session.state;
     say(train, state.changed ? "Restart with this setting" : "Train");
@@ -66,14 +68,15 @@ export function retrainView(session, names) {
     say(message, state.message);
     say(problem, state.problem ? state.problem.sentence : "");
     for (const control of controls) control.show(state.settings, state.problem);
-    table.show(session.trials.map((trial) => session.view(trial)));
+    ended = session.trials.map((trial) => session.view(trial));
+    table.show(ended);
     showProgram();
   }
 
   function showProgress() {
-    const { live } = session;
-    where.classList.toggle("idle", !live);
-    const { fraction, text } = live ? live.progress : { fraction: 0, text: "" };
+    const now = session.progress;
+    where.classList.toggle("idle", !now);
+    const { fraction, text } = now ?? { fraction: 0, text: "" };
     bar.firstChild.style.width = `${100 * fraction}%`;
     bar.setAttribute("aria-valuenow", Math.round(100 * fraction));
     say(progress, text);
@@ -88,8 +91,8 @@ export function retrainView(session, names) {
 
   function drawRuns() {
     due = false;
-    const { band, live, shown } = session;
-    const trials = [...session.trials.map((trial) => session.view(trial)), ...(live ? [live] : [])];
+    const { band, running, shown } = session;
+    const trials = [...ended, ...(running ? [session.view(running)] : [])];
     let pins = 0;
     const series = trials.map((trial) => ({
       trial,

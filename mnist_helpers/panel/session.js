@@ -220,8 +220,9 @@ export class Session {
   // By what was measured on one machine, and by what this session has trained.
   expectedSeconds(recipe) {
     const { step, calculation, distortion, epoch } = this.engine.costs;
-    const { training_images, rotation, zoom, shift, shear, elastic } = recipe;
-    const distortions = rotation || zoom || shift || shear || elastic ? training_images * (elastic ? 2 : 1) : 0;
+    const { training_images, elastic } = recipe;
+    const distorts = Object.keys(this.setup.augmentations.none).some((name) => recipe[name]);
+    const distortions = distorts ? training_images * (elastic ? 2 : 1) : 0;
     const calculations = 6 * parameterCount(recipe) * (training_images + this.images.validation / 3);
     const steps = Math.ceil(training_images / recipe.batch_size);
     return this.#pace * recipe.epochs * (steps * step + calculations * calculation + distortions * distortion + epoch);
@@ -274,7 +275,7 @@ export class Session {
     };
   }
 
-  get live() {
+  get progress() {
     const trial = this.running;
     if (!trial) return null;
     let text = `${titleOf(trial)} ${this.engine.waiting}`;
@@ -284,7 +285,7 @@ export class Session {
       const left = trial.fraction - fraction < 0.03 ? expected : ((trial.seconds - seconds) / (trial.fraction - fraction)) * (1 - trial.fraction);
       text = `${titleOf(trial)}: epoch ${epochOf(trial)}, ${duration(left)} left`;
     }
-    return { ...this.view(trial), progress: { fraction: trial.fraction, text } };
+    return { fraction: trial.fraction, text };
   }
 
   view(trial) {
@@ -305,7 +306,7 @@ export class Session {
   }
 }
 
-const percent = (share) => `${(100 * share).toFixed(2)}%`;
+export const percent = (share) => `${(100 * share).toFixed(2)}%`;
 const same = (first, second) => Object.keys(first).every((name) => first[name] === second[name]);
 const titleOf = (trial) => trial.name || `Run ${trial.number}`;
 const epochOf = ({ fraction, recipe: { epochs } }) => `${Math.min(Math.floor(fraction * epochs) + 1, epochs)} of ${epochs}`;
