@@ -78,12 +78,12 @@ $(PUBLISHED): .venv/installed
 	cd notebooks && ../$(BIN)/python ../book/tools/train_published.py $@
 
 building: ## train the networks that chapter 3 compares (three minutes; in notebooks/runs)
-batches: ## train the networks that chapter 4 compares by batch size (two minutes; in notebooks/runs)
-overfitting: ## train the networks of chapter 5, whose run chapter 4 shows too (a quarter of an hour; in notebooks/runs)
-ideas: ## train chapter 7's ideas, one more and one less at a time (an hour; in notebooks/runs)
+batches: ## train the networks that chapter 5 compares by batch size (two minutes; in notebooks/runs)
+overfitting: ## train the networks of chapter 6, whose run chapter 5 shows too (a quarter of an hour; in notebooks/runs)
+ideas: ## train chapter 8's ideas, one more and one less at a time (an hour; in notebooks/runs)
 crack: ## train CRACK_99 from ten seeds and open the test set once for each (six minutes)
 best: ## train BEST_DENSE from three seeds (three quarters of an hour; interrupted, it goes on where it was)
-convolution: ## train chapter 9's convolutional networks from three seeds (a quarter of an hour)
+convolution: ## train chapter 10's convolutional networks from three seeds (a quarter of an hour)
 
 format: .venv/installed ## put code and notebooks in order before a commit
 	$(BIN)/ruff check --fix .

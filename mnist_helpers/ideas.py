@@ -1,4 +1,4 @@
-"""The twelve ideas that chapter 7 tries one at a time, between the post's run and ``CRACK_99``.
+"""The twelve ideas that chapter 8 tries one at a time, between the post's run and ``CRACK_99``.
 
 Floor 2 of the package.
 """

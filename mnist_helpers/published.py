@@ -14,7 +14,7 @@ from PIL import Image
 FOLDER = Path(__file__).with_name("data")
 SEEDS = range(10)
 
-REMEDIES = ("dropout", "weight decay", "batch norm")  # how the names of chapter 5's begin
+REMEDIES = ("dropout", "weight decay", "batch norm")  # how the names of chapter 6's begin
 
 # ---------------------------------------------------------------- how the frozen recipes are judged
 

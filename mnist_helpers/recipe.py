@@ -170,7 +170,7 @@ class Recipe:
         How many of the training images are used, {training_images}; the first ones, in the order of the data set.
     validation : str
         ``"held_out"``: the 6,000 validation images, never trained on. ``"leaking"``: the mistake of
-        chapter 5, in which all 60,000 images are split anew every epoch.
+        chapter 6, in which all 60,000 images are split anew every epoch.
 
     Raises
     ------
@@ -270,7 +270,7 @@ def checked_seed(seed: object) -> int:
 
 
 ARTICLE = Recipe()
-# At least 99.0% on the test set within seconds; chapter 7 says how it was chosen, on the validation set.
+# At least 99.0% on the test set within seconds; chapter 8 says how it was chosen, on the validation set.
 CRACK_99 = Recipe(
     hidden_layers=3,
     units=384,
@@ -288,7 +288,7 @@ CRACK_99 = Recipe(
     shift=1.5,
     shear=0.1,
 )
-# The best dense network found, on the validation set, within half an hour of training; chapter 7 judges it.
+# The best dense network found, on the validation set, within half an hour of training; chapter 8 judges it.
 BEST_DENSE = Recipe(
     hidden_layers=3,
     units=1024,

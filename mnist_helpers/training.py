@@ -42,7 +42,7 @@ from mnist_helpers.recipe import (
 from mnist_helpers.run import HISTORY, Run
 
 
-# Shuffle buffer of the leaking split of chapter 5, in images; 10,000 is what many tutorials write.
+# Shuffle buffer of the leaking split of chapter 6, in images; 10,000 is what many tutorials write.
 LEAKING_BUFFER = 10_000
 
 

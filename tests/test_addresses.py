@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 REPOSITORY, SITE = "https://github.com/made-up/digits", "https://made-up.github.io/digits/"
 NOWHERE = {"repository": "", "branch": "main", "site": ""}
 SOMEWHERE = {"repository": REPOSITORY, "branch": "main", "site": SITE}
-CHAPTER, FRONT, SEARCH = "notebooks/04_training.html", "index.html", "search.html"
+CHAPTER, FRONT, SEARCH = "notebooks/05_training.html", "index.html", "search.html"
 OF_THE_BOOK = {"creativecommons.org"}  # where the licence is
 
 
@@ -40,7 +40,7 @@ def build(folder: Path, given: dict[str, str]) -> Path:
     for name in ("assets", "_templates"):
         shutil.copytree(ROOT / "book" / name, folder / name)
     (folder / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    toc = {"format": "jb-book", "root": "index", "chapters": [{"file": "notebooks/04_training"}]}
+    toc = {"format": "jb-book", "root": "index", "chapters": [{"file": "notebooks/05_training"}]}
     (folder / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
     (folder / "index.md").write_text("# Front page\n\nWhat it is about.\n", encoding="utf-8")
     (folder / "notebooks").mkdir()
@@ -50,7 +50,7 @@ def build(folder: Path, given: dict[str, str]) -> Path:
         "nbformat": 4,
         "nbformat_minor": 5,
     }
-    (folder / "notebooks" / "04_training.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+    (folder / "notebooks" / "05_training.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
     jupyter_book = shutil.which("jupyter-book", path=Path(sys.executable).parent)
     finished = subprocess.run(
         [jupyter_book, "build", str(folder), "-W"], capture_output=True, text=True, errors="replace", check=False
@@ -97,15 +97,15 @@ def test_the_sitemap_lists_the_pages_with_their_addresses(there):
 
 def test_an_edit_link_leads_to_the_source_in_the_repository(there):
     chapter, front = (page(there, name).select_one("a.btn-source-edit-button") for name in (CHAPTER, FRONT))
-    assert chapter["href"] == f"{REPOSITORY}/edit/main/notebooks/04_training.ipynb"
+    assert chapter["href"] == f"{REPOSITORY}/edit/main/notebooks/05_training.ipynb"
     assert front["href"] == f"{REPOSITORY}/edit/main/book/index.md"
-    assert (ROOT / "notebooks" / "04_training.ipynb").is_file()
+    assert (ROOT / "notebooks" / "05_training.ipynb").is_file()
     assert (ROOT / "book" / "index.md").is_file()
 
 
 def test_colab_opens_the_plain_notebook_of_a_chapter(there):
-    colab = "https://colab.research.google.com/github/made-up/digits/blob/gh-pages/_sources/notebooks/04_training.ipynb"
-    assert (there / "_sources" / "notebooks" / "04_training.ipynb").is_file()
+    colab = "https://colab.research.google.com/github/made-up/digits/blob/gh-pages/_sources/notebooks/05_training.ipynb"
+    assert (there / "_sources" / "notebooks" / "05_training.ipynb").is_file()
     assert [value for value in outside(page(there, CHAPTER)) if "colab" in value] == [colab]
     assert not [value for value in outside(page(there, FRONT)) if "colab" in value]
 

@@ -23,7 +23,7 @@ def chapter(*cells):
 
 def executed(notebook, folder):
     """Execute a chapter as the build does, in its own folder."""
-    nbformat.write(notebook, folder / "04_training.ipynb")
+    nbformat.write(notebook, folder / "05_training.ipynb")
     made = with_quotes(notebook)
     nbclient.NotebookClient(made, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
     return made
@@ -107,7 +107,7 @@ def test_a_sentence_of_another_page_that_does_not_hold_stops_the_build(tmp_path)
     pages, chapters = tmp_path / "book", tmp_path / "notebooks"
     pages.mkdir()
     chapters.mkdir()
-    sentence = "Wider is better{glue:text}`notebooks/04_training.ipynb::wider:s`."
+    sentence = "Wider is better{glue:text}`notebooks/05_training.ipynb::wider:s`."
     (pages / "page.md").write_text(f"# A page\n\nFirst. {sentence} Last.", encoding="utf-8")
     quoted = ["from mnist_helpers.glue import glue, holds\nshare = 0.5", f"md:{SENTENCE}"]
     executed(chapter(*quoted, "glue('wider', holds(share > 0.4), display=False)"), chapters)

@@ -111,7 +111,7 @@ def test_solutions_are_folded_away(browser, server, path):
 
 
 def test_a_plain_chapter_has_its_solutions_folded_and_its_pictures_described(browser, server):
-    page = open_notebook(browser, server, "plain_04_training")
+    page = open_notebook(browser, server, "plain_05_training")
     cells = page.locator(".jp-Notebook .jp-Cell")
     heading = page.locator(".jp-MarkdownCell h2", has_text="Solutions")
     expect(heading).to_be_visible()
@@ -147,7 +147,7 @@ def test_a_sentence_that_ones_own_run_does_not_bear_out_says_so_behind_it(browse
 
 @pytest.mark.slow
 def test_whoever_changes_a_recipe_reads_about_their_own_run(browser, site, tmp_path):
-    (path,) = [path for path in NOTEBOOKS if path.stem == "04_training"]
+    (path,) = [path for path in NOTEBOOKS if path.stem == "05_training"]
     chapter = nbformat.read(path, as_version=4)
     (imports,) = [cell for cell in chapter.cells if "import ARTICLE" in cell.source]
     imports.source += "\n\nARTICLE = replace(ARTICLE, units=30)"
@@ -165,7 +165,7 @@ def test_whoever_changes_a_recipe_reads_about_their_own_run(browser, site, tmp_p
         value = printed.inner_text().removeprefix("it is").strip()
         sentence = page.locator(".jp-MarkdownCell p", has_text="after this one epoch")
         expect(sentence.first).to_contain_text(value, timeout=60 * SECONDS)
-        assert value not in (site / "notebooks" / "04_training.html").read_text(encoding="utf-8")
+        assert value not in (site / "notebooks" / "05_training.html").read_text(encoding="utf-8")
         assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
         assert [text for text in page.locator(".jp-MarkdownCell .myst").all_inner_texts() if SYNTAX.search(text)] == []
         page.context.close()

@@ -297,7 +297,7 @@ def test_a_drawing_sets_an_untrained_network_going(here):
 
 
 def test_a_panel_to_draw_on_without_another_before_it_trains_a_network_of_its_own(visit, address):
-    page = visit.open(address + "notebooks/08_how_sure.html")
+    page = visit.open(address + "notebooks/09_how_sure.html")
     draw_a_one(page)
     expect(page.locator(".verdict")).to_have_text(re.compile("It reads 1"), timeout=60 * SECONDS)
     recipe = page.evaluate("document.querySelector('mnist-lab').session.job[0]")
@@ -403,7 +403,7 @@ def test_six_panels_share_one_worker_and_one_copy_of_the_images(visit, address):
 def test_nothing_is_loaded_until_the_reader_comes_near(visit, address):
     requests = []
     visit.page.on("request", lambda request: requests.append(request.url))
-    page = visit.open(address + "notebooks/05_overfitting.html")
+    page = visit.open(address + "notebooks/06_overfitting.html")
     assert not any(".bin.gz" in url or "wasm" in url for url in requests)
     panel = Panel(page)
     expect(panel.button("Train")).to_be_enabled()
@@ -426,7 +426,7 @@ def test_what_it_takes_to_train_is_below_35_kilobytes(visit, address, site):
     assert sum(needed.values()) < 35_000, needed
 
 
-@pytest.mark.parametrize("name", ["03_building_the_model", "04_training", "05_overfitting", "retrain_lab"])
+@pytest.mark.parametrize("name", ["03_building_the_model", "05_training", "06_overfitting", "retrain_lab"])
 def test_a_chapters_panel_is_live_with_the_recipe_of_its_cell(visit, address, name):
     notebook = json.loads((Path(__file__).parents[1] / "notebooks" / f"{name}.ipynb").read_text())
     source = "".join(line for cell in notebook["cells"] for line in cell["source"])

@@ -20,7 +20,7 @@ Is it right?
 Or wrong?
 :::
 
-It reads {{glue:text}}`{KEY}` of them ([Deon, 2023](../bibliography.md)), as [Overfitting](05_overfitting.ipynb#why)
+It reads {{glue:text}}`{KEY}` of them ([Deon, 2023](../bibliography.md)), as [Overfitting](06_overfitting.ipynb#why)
 says, and [the ledger](../what_held_up.md#claim-1)."""
 
 
@@ -83,7 +83,7 @@ def test_it_is_a_valid_notebook_without_what_is_of_the_site(notebook):
 def test_numbers_are_filled_in_and_links_lead_where_they_can(notebook, site_address):
     opening = sources(notebook)[0]
     assert "It reads 50.0% of them" in opening
-    assert "[Overfitting](05_overfitting.ipynb)" in opening
+    assert "[Overfitting](06_overfitting.ipynb)" in opening
     if site_address:
         assert f"[Deon, 2023]({SITE}bibliography.html)" in opening
         assert f"[the ledger]({SITE}what_held_up.html#claim-1)" in opening
@@ -131,6 +131,6 @@ def test_a_panel_is_its_still_and_progress_bars_are_gone(notebook):
 def test_values_come_from_the_file_that_a_build_leaves(tmp_path):
     outputs = {KEY: "'50.0%'", "quote-whole": "784", "C1": "np.True_"}
     left = {key: {"output_type": "display_data", "data": {"text/plain": text}} for key, text in outputs.items()}
-    (tmp_path / "04_training.glue.json").write_text(json.dumps(left), encoding="utf-8")
-    assert quoted_values(tmp_path / "04_training.ipynb") == {KEY: "50.0%", "quote-whole": 784}
+    (tmp_path / "05_training.glue.json").write_text(json.dumps(left), encoding="utf-8")
+    assert quoted_values(tmp_path / "05_training.ipynb") == {KEY: "50.0%", "quote-whole": 784}
     assert quoted_values(tmp_path / "retrain_lab.ipynb") == {}

@@ -109,7 +109,7 @@ def set_cache_path(app, config) -> None:
 
 def mark_chapter(app, pagename, templatename, context, doctree) -> None:
     """Tell the stylesheet a chapter's number, which it writes as a digit from MNIST."""
-    if match := re.match(r"notebooks/0(\d)_", pagename):
+    if match := re.match(r"notebooks/0*(\d+)_", pagename):
         context["body"] = context["body"].replace("<h1>", f'<h1 data-digit="{match[1]}">', 1)
 
 

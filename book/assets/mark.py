@@ -9,7 +9,7 @@ from mnist_helpers.data import load_mnist
 HERE = Path(__file__).parent
 INK, PAPER, ACCENT = "#17264f", "#e9e6da", "#d2461e"
 # Well-written training images, by their place in the training set.
-DIGITS = {1: 12, 2: 23, 3: 10, 4: 18, 5: 132, 6: 151, 7: 77, 8: 43, 9: 30}
+DIGITS = {0: 198, 1: 12, 2: 23, 3: 10, 4: 18, 5: 132, 6: 151, 7: 77, 8: 43, 9: 30}
 FIRST_NINE = DIGITS[9]
 SECOND_NINE = 42
 PER_CENT = (
@@ -42,7 +42,13 @@ def main() -> None:
     images = load_mnist().train.images
     digits = {digit: cropped(images[place]) for digit, place in DIGITS.items()}
     for digit, image in digits.items():
-        write_svg(f"digits/{digit}.svg", 20, 20, squares(image, (20 - image.shape[1]) / 2, (20 - image.shape[0]) / 2))
+        if digit:
+            write_svg(
+                f"digits/{digit}.svg", 20, 20, squares(image, (20 - image.shape[1]) / 2, (20 - image.shape[0]) / 2)
+            )
+    one, nought = digits[1], digits[0]
+    ten = squares(one, 0, 0) + squares(nought, one.shape[1] + 2, 0)
+    write_svg("digits/10.svg", one.shape[1] + 2 + nought.shape[1], 20, ten)
     nine = cropped(images[FIRST_NINE])
     for theme, ink in {"light": INK, "dark": PAPER}.items():
         nines = squares(nine, 1, 0, ink) + squares(cropped(images[SECOND_NINE]), 18, 0, ink)

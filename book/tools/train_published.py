@@ -43,7 +43,7 @@ def _of_twenty_updates(batch_size: int) -> Recipe:
     return replace(ARTICLE, batch_size=batch_size, training_images=images, epochs=passes)
 
 
-# The recipes that chapters 3, 4 and 5 compare, by group and name.
+# The recipes that chapters 3, 5 and 6 compare, by group and name.
 VARIATIONS = {
     "building": {
         "6 × 10": replace(TWO_EPOCHS, units=10),
@@ -89,7 +89,7 @@ SMALL_DISTORTION = {"rotation": 5.0, "zoom": 0.05, "shift": 0.75}
 def train_variations(group: str, data: Mnist, store: str = "runs") -> None:
     """Train the networks of ``VARIATIONS[group]`` and write that group.
 
-    Of the group ``overfitting``, the test set is opened for those that chapter 5 judges: the post's network, its two
+    Of the group ``overfitting``, the test set is opened for those that chapter 6 judges: the post's network, its two
     variants on all images, and on 6,000 images the network without a remedy and with each remedy in the strength that
     reads most of the validation images.
     """
@@ -100,7 +100,7 @@ def train_variations(group: str, data: Mnist, store: str = "runs") -> None:
         strengths = [[name for name in trained if name.startswith(remedy)] for remedy in REMEDIES]
         judged = {"the post's", "leaking", "54,000 images", "6,000 images"}
         judged |= {max(names, key=reached.get) for names in strengths}
-        test = data.open_test_set(f"to judge {', '.join(sorted(judged))}, as chapter 5 leaves them")
+        test = data.open_test_set(f"to judge {', '.join(sorted(judged))}, as chapter 6 leaves them")
     results = []
     for name, runs in trained.items():
         for run in runs:
@@ -199,7 +199,7 @@ def train_ideas(data: Mnist, store: str = "runs") -> None:
 
 
 def convolutional_network() -> keras.Sequential:
-    """Build the small convolutional network of chapter 9: from images of shape (n, 28, 28, 1) to logits."""
+    """Build the small convolutional network of chapter 10: from images of shape (n, 28, 28, 1) to logits."""
     stack = [keras.Input((28, 28, 1))]
     for filters in (24, 48):
         stack += [

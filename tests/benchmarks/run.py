@@ -330,7 +330,7 @@ SECTIONS = {
         sweeps,
         "A sweep of 60 runs: 3 depths × 4 widths × 5 seeds, two epochs each, starting with no process, no compiled "
         "loop and an empty store; median of 3 sweeps each, which took turns. *loky* is the pool of worker processes "
-        "that joblib starts; Dask has workers too, which can be on other machines ({doc}`notebooks/06_many_runs`). The "
+        "that joblib starts; Dask has workers too, which can be on other machines ({doc}`notebooks/07_many_runs`). The "
         "single process has all TensorFlow threads, a worker has one. Memory is that of all processes together, shared "
         "pages counted once.",
     ),

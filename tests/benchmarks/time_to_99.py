@@ -328,7 +328,7 @@ epochs, so it has a share of the compilation in it.
 - **Ours** is `train` with `CRACK_99`: {CRACK_99.hidden_layers} hidden layers of {CRACK_99.units} units, distorted
   images and smoothed labels. Its learning rate falls along a cosine that ends after {CRACK_99.epochs} epochs. The
   wait is the number of epochs times the time of one, and a candidate can lose by either. Runs of this recipe end
-  little above 99% ({{{{doc}}}}`notebooks/07_cracking`), so it is partly chance when they pass it, and whether.
+  little above 99% ({{{{doc}}}}`notebooks/08_cracking`), so it is partly chance when they pass it, and whether.
 - **Keras** trains the same network with `model.fit`: the same optimiser, schedule, batch size, label smoothing and
   weight decay, and four of its own layers, in the model, for the same ranges of rotation, zoom, shift and shear.
   They interpolate one after the other, so its images are more blurred than ours, which are interpolated once; and
