@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-LAB = Path(__file__).parents[1] / "lab"
-SOURCE = LAB / "engine.c"
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "mnist_helpers" / "engine.c"
+GENERATED = ROOT / "book" / "lab" / "generated"
 # What a browser must know: WebAssembly's first version and no more; 128-bit SIMD; relaxed SIMD, for multiply-add.
 FEATURES = {
     "engine-plain.wasm": "mvp",
@@ -24,7 +25,7 @@ TO_WASM = ["-target", "wasm32-freestanding", "-nostdlib", "-Wl,--no-entry", "-Wl
 MEMORY = ["-Wl,-z,stack-size=65536", f"-Wl,--max-memory={2**31}"]
 
 
-def build(folder: Path = LAB / "generated", source: Path = SOURCE) -> list[Path]:
+def build(folder: Path = GENERATED, source: Path = SOURCE) -> list[Path]:
     """Compile the modules for browsers into a folder."""
     for name, features in FEATURES.items():
         _compile(source, folder / name, *TO_WASM, *MEMORY, f"-mcpu={features}").chmod(0o644)  # no program of its own

@@ -769,8 +769,9 @@ static void backward(int count, double dropout)
             activate_backward(l, count, dropout);
             if (norm) normalise_backward(l, count);
         }
+        matrix below = n ? layers[n - 1].outputs : images;
         matrix kernel_gradient = {gradient_of(l, KERNEL), fill_up(l->inputs, STRIP)};
-        multiply(n ? layers[n - 1].outputs : images, 1, l->inputs, count, delta, l->units, 0, kernel_gradient);
+        multiply(below, 1, l->inputs, count, delta, l->units, 0, kernel_gradient);
         for (int group = 0; group < groups(l->units); group++) {
             const lanes *d = group_of(delta, group);
             lanes sum = 0;
@@ -778,7 +779,8 @@ static void backward(int count, double dropout)
             ((lanes *)gradient_of(l, BIAS))[group] += sum;
         }
         if (!n) break;
-        multiply(delta, 0, count, l->units, transpose(l), l->inputs, nothing, delta_below);
+        multiply(delta, 0, count, l->units, transpose(l), l->inputs, nothing,
+                 delta_below);
         matrix done = delta;
         delta = delta_below, delta_below = done;
     }
