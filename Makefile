@@ -88,7 +88,7 @@ convolution: ## train chapter 10's convolutional networks from three seeds (a qu
 format: .venv/installed ## put code and notebooks in order before a commit
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/nbstripout --extra-keys cell.metadata.user_expressions notebooks/*.ipynb
+	$(BIN)/nbstripout --keep-id --extra-keys cell.metadata.user_expressions notebooks/*.ipynb
 
 requirements: .venv/installed ## compile requirements.txt anew from pyproject.toml
 	echo '-e .[book,test]' | $(BIN)/uv pip compile - --universal --python-version 3.11 --no-annotate --quiet \

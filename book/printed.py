@@ -13,7 +13,9 @@ import re
 import shutil
 import sys
 import uuid
+from copy import copy
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -50,7 +52,7 @@ def read_pages(site: Path):
 
 
 def printed(site: Path, folder: Path) -> tuple[str, str]:
-    """Make one document of a site's pages, with the solutions at its end; its images are copied to a folder.
+    """Make one document of a site's pages, with answers and solutions at its end; its images are copied to a folder.
 
     Returns
     -------
@@ -157,19 +159,42 @@ def place_names(article, path: str) -> dict[str, str]:
 
 
 def take_solutions(article) -> list:
-    """Take the solutions out of a chapter, and give them under its title, linked with their exercises both ways."""
-    solutions = []
+    """Take answers and solutions out of a chapter, and give them under its title, linked both ways with their place."""
+    taken = []
+    if questions := article.select("p:has(+ details)"):
+        heading = questions[0].find_previous(HEADING)
+        answers = [given for question in questions for given in take_answers(question)]
+        link, moved = linked(heading, f"{heading['id']}-answers", "Questions", "Answers", answers)
+        questions[-1].find_next("ol").insert_after(link)
+        taken += moved
     for number, box in enumerate(article.select("div.solution"), start=1):
         exercise = box.find_previous(HEADING)
-        name = f"{exercise['id']}-solution-{number}"
         box.select_one(".admonition-title").decompose()
-        box.insert_before(element(f'<p><a class="page" href="#{name}">Solution</a></p>'))
-        solutions += [
-            element(f'<h3 id="{name}">{exercise.decode_contents()}</h3>'),
-            element(f'<div class="back"><a class="page" href="#{exercise["id"]}">Exercise</a></div>'),
-            *box.extract().contents,
-        ]
-    return [element(f"<h2>{article.h1.get_text()}</h2>"), *solutions] if solutions else []
+        link, moved = linked(exercise, f"{exercise['id']}-solution-{number}", "Exercise", "Solution", box.contents)
+        box.replace_with(link)
+        taken += moved
+    return [element(f"<h2>{article.h1.get_text()}</h2>"), *taken] if taken else []
+
+
+def take_answers(question) -> list:
+    """Letter the options of a question, take out what is said about each, and give question and options with it."""
+    options, answers = element('<ol type="A"></ol>'), element('<ol type="A"></ol>')
+    for option in list(takewhile(lambda sibling: sibling.name == "details", question.find_next_siblings(True))):
+        text = option.summary.decode_contents().partition(". ")[2]  # without its letter, which the list gives it
+        options.append(element(f"<li>{text}</li>"))
+        answers.append(element(f"<li><em>{text}</em> {option.p.decode_contents()}</li>"))
+        option.decompose()
+    question.insert_after(options)
+    return [copy(question), answers]
+
+
+def linked(heading, name: str, back: str, forth: str, contents) -> tuple:
+    """Give a link to what is taken from under a heading, and what is taken, under the same heading with a link back."""
+    return element(f'<p><a class="page" href="#{name}">{forth}</a></p>'), [
+        element(f'<h3 id="{name}">{heading.decode_contents()}</h3>'),
+        element(f'<div class="back"><a class="page" href="#{heading["id"]}">{back}</a></div>'),
+        *contents,
+    ]
 
 
 def about(subtitle: str) -> dict[str, str]:

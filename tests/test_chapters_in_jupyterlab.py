@@ -110,6 +110,20 @@ def test_solutions_are_folded_away(browser, server, path):
     page.context.close()
 
 
+@pytest.mark.parametrize("name", ["05_training", "plain_05_training"])
+def test_an_answer_is_folded_until_it_is_asked_for(browser, server, name):
+    page = open_notebook(browser, server, name)
+    answers = page.locator(".jp-MarkdownCell details")
+    expect(answers).to_have_count(12)
+    explanation = answers.first.locator("p")
+    expect(explanation).to_be_hidden()
+    answers.first.locator("summary").click()
+    expect(explanation).to_have_text(re.compile("^(Right|Not quite): "))
+    expect(explanation).to_be_visible()
+    expect(answers.last.locator("p")).to_be_hidden()
+    page.context.close()
+
+
 def test_a_plain_chapter_has_its_solutions_folded_and_its_pictures_described(browser, server):
     page = open_notebook(browser, server, "plain_05_training")
     cells = page.locator(".jp-Notebook .jp-Cell")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import unicodedata
 from pathlib import Path
+from xml.etree import ElementTree
 
 import nbformat
 import pytest
@@ -41,7 +42,7 @@ def test_a_notebook_is_committed_without_outputs(path):
 
 
 def test_nbstripout_has_nothing_to_strip():
-    command = [sys.executable, "-m", "nbstripout", "--dry-run", *map(str, NOTEBOOKS)]
+    command = [sys.executable, "-m", "nbstripout", "--keep-id", "--dry-run", *map(str, NOTEBOOKS)]
     kept = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "would have stripped" not in kept.stdout + kept.stderr
 
@@ -64,6 +65,87 @@ def test_a_chapter_has_its_question_its_exercises_and_its_take_away(path):
     assert solutions == ["#### Solution"] * len(titles)
     assert headings.count("#### Solution") == len(titles)
     assert "## Take-away" in cells(path, "markdown")[-1].source
+
+
+def questions(path):
+    """Give the cells between the heading of a chapter's questions and that of its exercises."""
+    chapter = nbformat.read(path, as_version=4).cells
+    start, end = (
+        next(place for place, cell in enumerate(chapter) if cell.source.startswith(heading))
+        for heading in ("## Questions", "## Exercises")
+    )
+    return chapter[start + 1 : end]
+
+
+# One on a line and no line left out: all four are one piece of HTML, in which no Markdown is looked for.
+OPTION = r"<details><summary>(.+)</summary><p>(.+)</p></details>"
+RIGHT, WRONG = "Right: ", "Not quite: "
+
+
+def options(path):
+    """Give the options of each question of a chapter, as pairs of what is to be chosen and what is said about it."""
+    found = []
+    for number, cell in enumerate(questions(path), 1):
+        question, html = cell.source.split("\n\n")
+        assert re.fullmatch(rf"\*\*{number}\. .*[Ww]hy\b.*\?\*\*", question), question
+        found.append([re.fullmatch(OPTION, line).groups() for line in html.split("\n")])
+    return found
+
+
+@chapters
+def test_a_chapter_asks_why_three_times_before_its_exercises(path):
+    assert [cell.cell_type for cell in questions(path)] == ["markdown"] * 3
+    assert len(options(path)) == 3
+
+
+def test_the_questions_of_all_chapters_are_introduced_alike():
+    first, *others = [
+        cell.source for path in CHAPTERS for cell in cells(path, "markdown") if "## Questions" in cell.source
+    ]
+    assert re.fullmatch(r"## Questions\n\n[^\n]+", first)
+    assert set(others) == {first}
+
+
+@chapters
+def test_of_four_answers_one_is_right_and_each_is_explained(path):
+    for question in options(path):
+        assert [answer[:3] for answer, _ in question] == ["A. ", "B. ", "C. ", "D. "]
+        explanations = [explanation for _, explanation in question]
+        assert sum(text.startswith(RIGHT) for text in explanations) == 1
+        assert all(text.startswith((RIGHT, WRONG)) and len(text) > 60 for text in explanations), explanations
+        assert len({text for answer in question for text in answer}) == 8
+
+
+@chapters
+def test_the_right_answer_is_not_given_away_by_its_place_or_its_length(path):
+    places, longest = [], []
+    for question in options(path):
+        (right,) = [place for place, (_, explanation) in enumerate(question) if explanation.startswith(RIGHT)]
+        lengths = [len(answer) for answer, _ in question]
+        places.append(right)
+        longest.append(lengths[right] == max(lengths))
+    assert len(set(places)) > 1
+    assert not all(longest)
+
+
+@chapters
+def test_answers_are_html_without_markdown_that_every_tool_takes_alike(path):
+    for question in options(path):
+        for text in (text for answer in question for text in answer):
+            parsed = ElementTree.fromstring(f"<p>{text}</p>")  # each tag has its end
+            assert {element.tag for element in parsed.iter()} <= {"p", "i", "b", "code", "sub", "sup"}, text
+            words = "".join(part for part in parsed.itertext())
+            assert not re.search(r"[*`$\[\]{}]|\b_|_\b", words), text
+
+
+@chapters
+def test_a_chapter_asks_for_a_prediction_before_what_it_shows(path):
+    chapter = nbformat.read(path, as_version=4).cells
+    predictions = [place for place, cell in enumerate(chapter) if "{admonition} Predict first" in cell.source]
+    figures = [place for place, cell in enumerate(chapter) if "figure" in cell.metadata.get("mystnb", {})]
+    assert len(predictions) == 1 and predictions[0] < figures[-1]
+    text = chapter[predictions[0]].source
+    assert re.fullmatch(r":::\{admonition\} Predict first\n:class: tip\n\n[^\n]+\?[^\n]+\n:::", text)
 
 
 @notebooks

@@ -37,6 +37,13 @@ one to <a href="02_two.html#lost">nothing</a>, one to <a href="https://example.o
 <div class="cell_output"><figure id="fig-a"><a class="image-reference" href="../_images/a.png"><img alt="A picture."
 src="../_images/a.png" style="width: 320px; height: 3px;"></a>
 <figcaption><p><span class="caption-number">Fig. 1.1 </span>What it shows.</p></figcaption></figure></div></div>
+<section id="questions"><h2>Questions</h2><p>Decide first.</p>
+<p><strong>1. Why are there 784?</strong></p>
+<details><summary>A. Each <i>row</i> has 28.</summary><p>Right: and there are 28 rows.</p></details>
+<details><summary>B. It is a nice number.</summary><p>Not quite: a nicer one is 512.</p></details>
+<p><strong>2. Why grey?</strong></p>
+<details><summary>A. There is no colour.</summary><p>Right: ink is black.</p></details>
+<details><summary>B. The scans have faded.</summary><p>Not quite: they are small.</p></details></section>
 <section id="exercises"><h2>Exercises</h2><section id="count"><h3>Count the pixels</h3><p>How many?</p>
 <div class="solution dropdown admonition"><p class="admonition-title">Solution</p><p>There are 784.</p></div>
 </section></section></section>""".replace("CODE", f"longest = '{'x' * 66}'"),
@@ -116,10 +123,10 @@ def test_pdf_has_numbered_pages_and_contents_that_name_them(pdf):
 def test_pdf_links_within_and_outside_of_the_book(pdf):
     pages = texts(pdf)
     one, two = (next(i for i, text in enumerate(pages) if words in text) for words in ("What it shows.", "A caption."))
-    links = [note.get_object() for note in pdf.pages[one]["/Annots"]]
+    links = [note.get_object() for page in pdf.pages[one:two] for note in page["/Annots"]]
     assert "https://example.org" in [link["/A"].get("/URI") for link in links if "/A" in link]
-    # to later, the paper, the equation and the solution
-    assert len(links) == 5
+    # to later, the paper, the equation, the answers and the solution
+    assert len(links) == 6
     assert f"later → {two + 1}" in pages[one].replace("\xa0", " ")
 
 
@@ -150,7 +157,30 @@ def test_solutions_come_after_the_last_page(pdf, epub):
     assert solution == len(pages) - 1
     assert "Solution" in pages[solution] and "Count the pixels" in pages[solution]
     *chapters, last = pages_of(epub)
-    assert "There are 784." in last.get_text() and "784" not in "".join(page.get_text() for page in chapters)
+    assert "There are 784." in last.get_text() and "There are" not in "".join(page.get_text() for page in chapters)
+
+
+def test_answers_come_after_the_last_page_and_options_stay_with_their_question(pdf, epub):
+    one, last = BeautifulSoup(epub["EPUB/text/ch002.xhtml"], "html.parser"), pages_of(epub)[-1]
+    offered, explained = ([[item.get_text() for item in found("li")] for found in page("ol")] for page in (one, last))
+    assert offered == [["Each row has 28.", "It is a nice number."], ["There is no colour.", "The scans have faded."]]
+    assert explained[0][1] == "It is a nice number. Not quite: a nicer one is 512."
+    assert {found["type"] for page in (one, last) for found in page("ol")} == {"A"}
+    assert [title.get_text() for title in last("strong")] == ["1. Why are there 784?", "2. Why grey?"]
+    chapter, answers = (
+        next(text for text in texts(pdf) if words in text) for words in ("Decide first.", "a nicer one is 512")
+    )
+    assert "A. Each row has 28." in chapter and "Not quite" not in chapter
+    assert "B. It is a nice number. Not quite:" in answers
+    assert answers == texts(pdf)[-1]
+
+
+def test_questions_and_answers_link_to_each_other(epub):
+    *_, last = pages_of(epub)
+    one = BeautifulSoup(epub["EPUB/text/ch002.xhtml"], "html.parser")
+    there, back = one.find("a", string="Answers")["href"], last.find("a", string="Questions")["href"]
+    assert last.find(id=there.partition("#")[2]).h3.get_text() == "Questions"
+    assert one.find(id=back.partition("#")[2]).h2.get_text() == "Questions"
 
 
 def test_exercise_and_solution_link_to_each_other(epub):

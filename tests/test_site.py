@@ -11,8 +11,10 @@ from urllib.parse import urljoin, urlsplit
 
 import nbformat
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from browsing import Visit
 from bs4 import BeautifulSoup
+from playwright.sync_api import expect
 from test_notebooks import NOTEBOOKS
 
 ROOT = Path(__file__).parents[1]
@@ -150,6 +152,33 @@ def test_a_solution_is_folded_away_until_it_is_asked_for(visit, address):
     solution.locator("button, summary, .admonition-title").first.click()
     page.wait_for_timeout(300)
     assert code.is_visible()
+
+
+@pytest.mark.parametrize("page_name", [page for page in CHAPTERS if "retrain_lab" not in page])
+def test_an_answer_opens_by_the_keyboard_and_says_whether_it_is_right(visit, address, page_name):
+    page = visit.open(address + page_name)
+    answers = page.locator("#questions > details").all()
+    assert len(answers) == 12
+    for answer in answers:
+        explanation = answer.locator("p")
+        assert not explanation.is_visible()
+        answer.locator("summary").focus()
+        page.keyboard.press("Enter")
+        assert re.match("Right: |Not quite: ", explanation.inner_text())
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_answers_can_be_pressed_on_a_phone_and_axe_finds_nothing_to_complain_of(browser, address, scheme):
+    visit = Visit(browser, address, viewport={"width": 390, "height": 844}, color_scheme=scheme, has_touch=True)
+    page = visit.open(address + CHAPTERS[0])
+    bars = page.locator("#questions summary")
+    assert min(bar.bounding_box()["height"] for bar in bars.all()) >= 24
+    bars.first.tap()
+    expect(page.locator("#questions details p").first).to_be_visible()
+    for part in ("#questions", ".admonition.tip"):
+        results = Axe().run(page, context=part)
+        assert results.violations_count == 0, results.generate_report()
+    visit.page.context.close()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
