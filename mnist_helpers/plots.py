@@ -107,7 +107,7 @@ def pixel_numbers(image: np.ndarray, rows: slice, columns: slice) -> Figure:
 
     part = image[rows, columns]
     window.imshow(part, cmap=INK_ON_PAPER, vmin=0, vmax=255)
-    _write(window, part.astype(str), dark=part > 100, size=6.6)
+    _write(window, part.astype(str), size=6.6)
     window.set(xticks=range(width), yticks=range(height))
     window.set_xticklabels(range(columns.start, columns.stop), fontsize=7)
     window.set_yticklabels(range(rows.start, rows.stop), fontsize=7)
@@ -386,8 +386,7 @@ def heat_table(
     rows, columns = values.shape
     figure, axis = plt.subplots(figsize=(WIDTH, 0.7 + min(0.45, 4.4 / rows) * rows))
     axis.imshow(values, cmap=INK_ON_PAPER, aspect="auto")
-    middle = values.min() + 0.45 * (values.max() - values.min())
-    _write(axis, texts, dark=values > middle, size=9.5 if columns < 8 else 8)
+    _write(axis, texts, size=9.5 if columns < 8 else 8)
     axis.set_xticks(range(columns), column_names)
     axis.set_yticks(range(rows), row_names)
     axis.set(xlabel=xlabel, ylabel=ylabel)
@@ -400,7 +399,7 @@ def heat_table(
 def network(image: np.ndarray, layers: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray]]) -> Figure:
     """Draw a dense network with an image on its way through it, from top to bottom.
 
-    Of up to ten units all are drawn, of more the first eight; of the pixels eight neighbours with much contrast. A
+    Of up to ten units all are drawn, of more the first five; of the pixels five neighbours with much contrast. A
     unit is the darker the larger its output is, on the scale of its layer, and white from 0 down; a line is the wider
     the larger its weight is, and has one colour for weights above 0 and another below.
 
@@ -412,40 +411,44 @@ def network(image: np.ndarray, layers: Sequence[tuple[str, np.ndarray, np.ndarra
         For each layer the name of its activation, its weights, shape (inputs, units), its biases, shape (units,), and
         what its units make of the image, shape (units,).
     """
-    step, side, top = 0.72, 0.28, 0.58
-    slots = 1.5 + side * np.arange(10)
+    few, step, left, right = 5, 0.72, 1.38, 4.25
+    top, side = 0.58, (right - left) / (few + 1)
     figure, axis = _sheet(top + step * len(layers) + 0.42)
-    runs = np.lib.stride_tricks.sliding_window_view(image, 8, axis=1)
+    runs = np.lib.stride_tricks.sliding_window_view(image, few, axis=1)
     contrast = np.abs(np.diff(runs.astype(float))).sum(axis=2)
     row, column = np.unravel_index(contrast.argmax(), contrast.shape)
-    x, y, pixel = slots[0] - side / 2, top - side / 2, 1.02 / len(image)
+    pixel = 1.02 / len(image)
+    x, y = 0.02 + pixel * column, 0.02 + pixel * row
     _picture(axis, image, 0.02, 0.02, 1.02)
-    _mark(axis, 0.02 + pixel * column, 0.02 + pixel * row, 8 * pixel, pixel)
-    axis.plot([0.02 + pixel * (column + 8), x], [0.02 + pixel * (row + 0.5), top], color=COLOURS[1], linewidth=1)
-    for slot, grey in zip(slots, runs[row, column], strict=False):
-        _picture(axis, grey.reshape(1, 1), slot - side / 2, y, side)
-    _mark(axis, x, y, 8 * side, side)
-    axis.text(slots[8] + side / 2, top, f"…   {image.size} pixels", va="center")
+    _mark(axis, x, y, few * pixel, pixel)
+    axis.plot([x + few * pixel, left], [y + pixel / 2, top], color=COLOURS[1], linewidth=1)
+    for number, grey in enumerate(runs[row, column]):
+        _picture(axis, grey.reshape(1, 1), left + number * side, top - side / 2, side)
+    _mark(axis, left, top - side / 2, few * side, side)
+    axis.text(right - side / 2, top, f"…   {image.size} pixels", va="center")
 
-    above, bottom = np.ravel_multi_index((row, column), image.shape) + np.arange(8), top + side / 2
+    above, starts = np.ravel_multi_index((row, column), image.shape) + np.arange(few), top + side / 2
+    places = left + side * (np.arange(few) + 0.5)
     for activation, weights, biases, outputs in layers:
-        top, units = top + step, len(outputs)
-        drawn = np.arange(units if units <= len(slots) else 8)
+        units, starts_at = len(outputs), places
+        if units > 10:
+            drawn, places = np.arange(few), left + side * (np.arange(few) + 0.5)
+            axis.text(right - side / 2, top + step, "…", va="center")
+        else:
+            drawn, places = np.arange(units), left + (right - left) * (np.arange(units) + 0.5) / units
         part = weights[np.ix_(above, drawn)].ravel()
-        ends = [[(slots[i], bottom), (slots[j], top)] for i in range(len(above)) for j in drawn]
+        ends = [[(start, starts), (end, top + step)] for start in starts_at for end in places]
         colours = np.where(part > 0, COLOURS[0], COLOURS[1])
-        widths = 1.6 * np.abs(part) / np.abs(part).max()
-        axis.add_collection(LineCollection(ends, colors=colours, linewidths=widths, alpha=0.7, zorder=0))
-        looks = {"cmap": INK_ON_PAPER, "vmin": 0, "vmax": outputs.max(), "edgecolors": INK, "s": 150, "zorder": 2}
-        axis.scatter(slots[drawn], np.full(len(drawn), top), c=outputs[drawn], **looks)
-        if len(drawn) < units:
-            axis.text(slots[8] + side / 2, top, "…", va="center")
-        axis.text(0.02, top, f"{units} units\n{activation}", va="center")
+        widths = 2 * np.abs(part) / np.abs(part).max()
+        axis.add_collection(LineCollection(ends, colors=colours, linewidths=widths, zorder=0))
+        looks = {"cmap": INK_ON_PAPER, "vmin": 0, "vmax": outputs.max(), "edgecolors": INK, "s": 180, "zorder": 2}
+        axis.scatter(places, np.full(len(places), top + step), c=outputs[drawn], **looks)
+        axis.text(0.02, top + step, f"{units} units\n{activation}", va="center")
         shapes = f"W {weights.shape[0]} × {weights.shape[1]}\nb {len(biases)}"
-        axis.text(slots[9] + 0.35, top - step / 2, shapes, va="center")
-        above, bottom = drawn, top
-    for slot, name in zip(slots, above, strict=False):
-        axis.text(slot, top + 0.26, str(name), ha="center", va="center")
+        axis.text(right + 0.2, top + step / 2, shapes, va="center")
+        above, starts, top = drawn, top + step, top + step
+    for place, name in zip(places, above, strict=True):
+        axis.text(place, top + 0.26, str(name), ha="center", va="center")
     return figure
 
 
@@ -523,10 +526,10 @@ def one_window(
         axis.imshow(values, cmap=SIGNED if signed else INK_ON_PAPER, vmin=-most if signed else 0, vmax=most)
         axis.set_title(title)
         texts = [[f"{value:.2f}".replace("-", "−") for value in line] for line in values.round(2) + 0.0]  # no −0.00
-        _write(axis, texts, dark=np.abs(values) > (0.7 if signed else 0.4) * most, size=9.5)
+        _write(axis, texts, size=9.5)
     for axis in (*places, *numbers):
         axis.set(xticks=(), yticks=())
-        axis.spines[:].set_visible(axis in places)
+        axis.spines[:].set_visible(True)
     return figure
 
 
@@ -605,10 +608,13 @@ def _mark(axis, x, y, width, height):
     axis.add_patch(plt.Rectangle((x, y), width, height, fill=False, color=COLOURS[1], linewidth=1.8, zorder=3))
 
 
-def _write(axis, texts, dark, size):
-    """Write a text into each cell of a table that ``imshow`` has drawn, light where the cell is dark."""
-    for (row, column), is_dark in np.ndenumerate(dark):
-        colour = PAPER if is_dark else INK
+def _write(axis, texts, size):
+    """Write a text into each cell of a table that ``imshow`` has drawn, light on dark cells."""
+    (table,) = axis.images
+    cells = table.cmap(table.norm(table.get_array()))[..., :3]
+    brightness = cells**2.2 @ (0.2126, 0.7152, 0.0722)
+    for (row, column), bright in np.ndenumerate(brightness):
+        colour = INK if bright > 0.22 else PAPER  # where both have the same contrast
         axis.text(column, row, texts[row][column], ha="center", va="center", color=colour, fontsize=size)
 
 

@@ -140,10 +140,10 @@ def test_a_network_is_drawn_with_its_own_weights_and_outputs():
     (axis,) = plots.network(IMAGES[0], LAYERS).axes
     first, last = (edges for edges in axis.collections if isinstance(edges, LineCollection))
     rows = [row for row in axis.collections if not isinstance(row, LineCollection)]
-    np.testing.assert_allclose(rows[0].get_array(), LAYERS[0][3][:8])
+    np.testing.assert_allclose(rows[0].get_array(), LAYERS[0][3][:5])
     np.testing.assert_allclose(rows[1].get_array(), LAYERS[1][3])
-    weights = LAYERS[1][1][:8].ravel()
-    np.testing.assert_allclose(last.get_linewidths(), 1.6 * np.abs(weights) / np.abs(weights).max())
+    weights = LAYERS[1][1][:5].ravel()
+    np.testing.assert_allclose(last.get_linewidths(), 2 * np.abs(weights) / np.abs(weights).max())
     blue = np.all(last.get_colors()[:, :3] == to_rgba(plots.COLOURS[0])[:3], axis=1)
     assert blue.tolist() == (weights > 0).tolist()
     for edges, above, below in ((first, None, rows[0]), (last, rows[0], rows[1])):
@@ -161,11 +161,11 @@ def test_a_networks_pixels_are_those_that_are_framed_in_the_image():
     in_image, _ = framed(axis)
     column, row, width, _ = (np.array(in_image) - [left, left, 0, 0]) * 28 / (right - left)
     column, row = round(column), round(row)
-    assert round(width) == len(pixels) == 8
-    np.testing.assert_array_equal([pixel.get_array().item() for pixel in pixels], IMAGES[0, row, column : column + 8])
+    assert round(width) == len(pixels) == 5
+    np.testing.assert_array_equal([pixel.get_array().item() for pixel in pixels], IMAGES[0, row, column : column + 5])
     edges = next(edges for edges in axis.collections if isinstance(edges, LineCollection))
-    weights = np.abs(LAYERS[0][1][28 * row + column :][:8, :8]).ravel()
-    np.testing.assert_allclose(edges.get_linewidths(), 1.6 * weights / weights.max())
+    weights = np.abs(LAYERS[0][1][28 * row + column :][:5, :5]).ravel()
+    np.testing.assert_allclose(edges.get_linewidths(), 2 * weights / weights.max())
 
 
 def test_a_network_says_the_shapes_that_its_layers_have():
