@@ -36,6 +36,7 @@ STYLE = {
     "figure.constrained_layout.use": True,
     "grid.color": "#e4e2d8",
     "grid.linewidth": 0.8,
+    "legend.columnspacing": 1.4,
     "legend.frameon": False,
     "text.color": INK,
     "xtick.color": INK,
@@ -164,7 +165,7 @@ def function_pairs(x: np.ndarray, curves: Mapping[str, tuple[np.ndarray, np.ndar
     right.set(title="slope", xlabel="input z")
     for axis in (left, right):
         axis.grid()
-    figure.legend(loc="outside upper left", ncols=len(curves), columnspacing=1.2, handlelength=1.8)
+    figure.legend(loc="outside upper left", ncols=len(curves), handlelength=1.8)
     return figure
 
 
@@ -207,7 +208,7 @@ def bands(
         axis.set_xticks(x, [f"{value:,g}" for value in x])
     axis.minorticks_off()
     axis.grid()
-    figure.legend(loc="outside upper left", ncols=2, columnspacing=1.4)
+    figure.legend(loc="outside upper left", ncols=2)
     return figure
 
 
@@ -233,7 +234,7 @@ def learning_curves(groups: Mapping[str, Sequence[Mapping[str, Sequence[float]]]
         axis.grid()
     axes[1].yaxis.set_major_formatter(PercentFormatter(1))
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=2, columnspacing=1.4)
+    figure.legend(handles, labels, loc="outside upper left", ncols=2)
     return figure
 
 
@@ -325,7 +326,7 @@ def trade_offs(prices: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence
         axis.grid()
     axes[0, 0].set_ylabel(ylabel)
     axes[0, 0].yaxis.set_major_formatter(_in_per_cent)
-    figure.legend(loc="outside upper left", ncols=2, columnspacing=1.4)
+    figure.legend(loc="outside upper left", ncols=2)
     return figure
 
 
@@ -357,7 +358,7 @@ def reliability(groups: Mapping[str, tuple[np.ndarray, np.ndarray]], bins: int =
     for each in (axis.xaxis, axis.yaxis):
         each.set_major_formatter(_in_per_cent)
     axis.grid()
-    figure.legend(loc="outside upper left", ncols=3, columnspacing=1.4)
+    figure.legend(loc="outside upper left", ncols=3)
     return figure
 
 
@@ -580,7 +581,7 @@ def schedules(rates: Mapping[str, tuple[np.ndarray, int]]) -> Figure:
     axis.set(xlabel="weight updates, with a marker after each epoch", ylabel="learning rate")
     axis.xaxis.set_major_formatter("{x:,.0f}")
     axis.grid()
-    figure.legend(loc="outside upper left", ncols=3, columnspacing=1.4)
+    figure.legend(loc="outside upper left", ncols=3)
     return figure
 
 

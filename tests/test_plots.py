@@ -136,6 +136,14 @@ def test_a_function_stands_beside_its_slope():
     np.testing.assert_allclose(slope.lines[0].get_ydata(), [0, 2, 4])
 
 
+def test_numbers_are_light_on_dark_cells():
+    image = np.zeros((28, 28), dtype=np.uint8)
+    image[0, :3] = (255, 160, 60)
+    window = plots.pixel_numbers(image, slice(0, 1), slice(0, 4)).axes[1]
+    assert [text.get_text() for text in window.texts] == ["255", "160", "60", "0"]
+    assert [text.get_color() for text in window.texts] == [plots.PAPER, plots.PAPER, plots.INK, plots.INK]
+
+
 def test_a_network_is_drawn_with_its_own_weights_and_outputs():
     (axis,) = plots.network(IMAGES[0], LAYERS).axes
     first, last = (edges for edges in axis.collections if isinstance(edges, LineCollection))
