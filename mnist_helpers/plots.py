@@ -412,8 +412,8 @@ def network(image: np.ndarray, layers: Sequence[tuple[str, np.ndarray, np.ndarra
         For each layer the name of its activation, its weights, shape (inputs, units), its biases, shape (units,), and
         what its units make of the image, shape (units,).
     """
-    few, step, left, right = 5, 0.72, 1.38, 4.25
-    top, side = 0.58, (right - left) / (few + 1)
+    few, step, left, width = 5, 0.72, 1.38, 2.87
+    top, strip, side = 0.58, 0.44, width / (few + 1)
     figure, axis = _sheet(top + step * len(layers) + 0.42)
     runs = np.lib.stride_tricks.sliding_window_view(image, few, axis=1)
     contrast = np.abs(np.diff(runs.astype(float))).sum(axis=2)
@@ -422,32 +422,32 @@ def network(image: np.ndarray, layers: Sequence[tuple[str, np.ndarray, np.ndarra
     x, y = 0.02 + pixel * column, 0.02 + pixel * row
     _picture(axis, image, 0.02, 0.02, 1.02)
     _mark(axis, x, y, few * pixel, pixel)
-    axis.plot([x + few * pixel, left], [y + pixel / 2, top], color=COLOURS[1], linewidth=1)
+    axis.plot([x + few * pixel, left], [y + pixel / 2, strip], color=COLOURS[1], linewidth=1)
     for number, grey in enumerate(runs[row, column]):
-        _picture(axis, grey.reshape(1, 1), left + number * side, top - side / 2, side)
-    _mark(axis, left, top - side / 2, few * side, side)
-    axis.text(right - side / 2, top, f"…   {image.size} pixels", va="center")
+        _picture(axis, grey.reshape(1, 1), left + number * side, strip - side / 2, side)
+    _mark(axis, left, strip - side / 2, few * side, side)
+    axis.text(left + (few + 0.5) * side, strip, f"…   {image.size} pixels", va="center")
 
-    above, starts = np.ravel_multi_index((row, column), image.shape) + np.arange(few), top + side / 2
+    above, bottom = np.ravel_multi_index((row, column), image.shape) + np.arange(few), strip + side / 2
     places = left + side * (np.arange(few) + 0.5)
     for activation, weights, biases, outputs in layers:
-        units, starts_at = len(outputs), places
-        if units > 10:
-            drawn, places = np.arange(few), left + side * (np.arange(few) + 0.5)
-            axis.text(right - side / 2, top + step, "…", va="center")
-        else:
-            drawn, places = np.arange(units), left + (right - left) * (np.arange(units) + 0.5) / units
+        units, places_above = len(outputs), places
+        drawn = np.arange(units if units <= 10 else few)
+        places = left + width * (drawn + 0.5) / max(len(drawn), few + 1)
         part = weights[np.ix_(above, drawn)].ravel()
-        ends = [[(start, starts), (end, top + step)] for start in starts_at for end in places]
+        ends = [[(start, bottom), (end, top + step)] for start in places_above for end in places]
         colours = np.where(part > 0, COLOURS[0], COLOURS[1])
         widths = 2 * np.abs(part) / np.abs(part).max()
         axis.add_collection(LineCollection(ends, colors=colours, linewidths=widths, zorder=0))
         looks = {"cmap": INK_ON_PAPER, "vmin": 0, "vmax": outputs.max(), "edgecolors": INK, "s": 180, "zorder": 2}
         axis.scatter(places, np.full(len(places), top + step), c=outputs[drawn], **looks)
+        if len(drawn) < units:
+            axis.text(left + (few + 0.5) * side, top + step, "…", va="center")
         axis.text(0.02, top + step, f"{units} units\n{activation}", va="center")
         shapes = f"W {weights.shape[0]} × {weights.shape[1]}\nb {len(biases)}"
-        axis.text(right + 0.2, top + step / 2, shapes, va="center")
-        above, starts, top = drawn, top + step, top + step
+        axis.text(left + width + 0.2, top + step / 2, shapes, va="center")
+        top += step
+        above, bottom = drawn, top
     for place, name in zip(places, above, strict=True):
         axis.text(place, top + 0.26, str(name), ha="center", va="center")
     return figure
