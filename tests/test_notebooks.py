@@ -105,7 +105,7 @@ def test_a_chapter_says_at_its_head_what_it_needs_and_what_a_reader_will_be_able
 def test_a_chapter_names_two_or_three_sources_to_read_on(path):
     (*_, last) = cells(path, "markdown")
     entries = re.findall(r"^\* \[[^]]+, \d{4}\]\([^)]+\) \w.+\.$", last.source, re.MULTILINE)
-    assert last.source == "## Read on\n\n" + "\n".join(entries)
+    assert last.source.startswith("## Read on\n\n" + "\n".join(entries))
     assert 2 <= len(entries) <= 3
 
 
