@@ -101,6 +101,12 @@ def test_a_chapter_says_at_its_head_what_it_needs_and_what_a_reader_will_be_able
     assert bool(earlier) == (path != CHAPTERS[0])
 
 
+@pytest.mark.parametrize("page", ["index", "paths", "teach"])
+def test_the_pages_that_go_through_the_book_leave_out_no_chapter(page):
+    text = (ROOT / "book" / f"{page}.md").read_text(encoding="utf-8")
+    assert [path.stem for path in CHAPTERS if f"{{doc}}`notebooks/{path.stem}`" not in text] == []
+
+
 @chapters
 def test_a_chapter_names_two_or_three_sources_to_read_on(path):
     (*_, last) = cells(path, "markdown")
