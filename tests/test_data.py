@@ -265,7 +265,7 @@ def test_a_header_that_lies_about_the_size_is_refused(tmp_path, small):
 
 def test_the_four_files_that_the_page_on_fashion_mnist_has_readers_fetch_are_loaded(tmp_path, small):
     page = (Path(__file__).parents[1] / "book" / "fashion.md").read_text(encoding="utf-8")
-    fetched = re.findall(r'"([\w-]+-ubyte)"', re.search(r"foreach .+", page)[0])
+    fetched = re.findall(r'"([\w-]+-ubyte)"', re.search(r"\$names = (.+\n.+)", page)[1])
     assert len(fetched) == 4 and all(f"| `{name}.gz` |" in page for name in fetched)
     by_name = dict(zip(data._IDX_NAMES.values(), small.values(), strict=True))
     for name in fetched:

@@ -46,8 +46,9 @@ def test_reading_takes_a_minute_for_200_words_and_20_seconds_for_a_cell():
         (61, "70 seconds"),
         (91, "2 minutes"),
         (5_400, "90 minutes"),
-        (5_401, "2 hours"),
-        (9_000, "2.5 hours"),
+        (5_401, "1 hour 40 minutes"),
+        (7_200, "2 hours"),
+        (9_541, "2 hours 40 minutes"),
     ],
 )
 def test_a_time_is_said_in_words_and_never_too_short(seconds, said):

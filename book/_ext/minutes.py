@@ -38,13 +38,14 @@ def reading(words: int, cells: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Say a time in words, rounded up: in tens of seconds, whole minutes from 90 s, and half hours from 90 minutes."""
+    """Say a time in words, rounded up: to tens of seconds, to minutes above 90 s, to tens of them above 90 minutes."""
     if seconds <= 90:
         return f"{10 * max(1, math.ceil(seconds / 10))} seconds"
     minutes = math.ceil(seconds / 60)
     if minutes <= 90:
         return f"{minutes} minutes"
-    return f"{math.ceil(minutes / 30) / 2:g} hours"
+    hours, tens = divmod(math.ceil(minutes / 10), 6)
+    return f"{hours} hours" + (f" {10 * tens} minutes" if tens else "") if hours > 1 else f"1 hour {10 * tens} minutes"
 
 
 class Asked(nodes.inline):
