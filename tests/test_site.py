@@ -213,6 +213,7 @@ def test_every_session_of_the_course_lasts_90_minutes(site):
 def test_the_handout_has_every_exercise_of_the_chapters_and_no_solution(site):
     made = nbformat.read(site / "downloads" / "cracking-99-exercises.ipynb", as_version=4)
     texts = [cell.source for cell in made.cells if cell.cell_type == "markdown"]
+    assert texts[0].startswith("# Cracking 99%: exercises\n")
     chapters = [path for path in NOTEBOOKS if path.stem[:2].isdigit()]
     for path in chapters:
         plain = nbformat.read(site / "_sources" / "notebooks" / path.name, as_version=4)

@@ -53,7 +53,7 @@ def write_downloads(app, exception) -> None:
             everything.write(written, path.name)
             if number:
                 chapters[path.name] = notebook
-    title, author = app.config.project, app.config.author
+    title, author = app.config.html_title, app.config.author
     nbformat.write(handout(title, chapters), downloads / HANDOUT)
     pages = [site / "notebooks" / f"{Path(name).stem}.html" for name in chapters]
     (downloads / SLIDES).write_text(slides(title, author, pages), encoding="utf-8")
