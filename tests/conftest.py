@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import nbformat
@@ -73,18 +74,20 @@ def pytest_collection_modifyitems(config, items):
     items.sort(key=lambda item: (not isinstance(item, NotebookItem), not item.get_closest_marker("browser")))
 
 
-def executed(path: Path) -> nbformat.NotebookNode | None:
-    """Give a notebook as nbmake left it; None as long as it is at work."""
+def executed(path: Path) -> tuple[nbformat.NotebookNode, float] | None:
+    """Give a notebook as nbmake left it, and the seconds that its cells took; None as long as it is at work."""
     try:
         notebook = nbformat.read(path, as_version=4)
     except ValueError:  # half written
         return None
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    for cell in cells:
-        cell.metadata.pop("execution", None)  # when each was executed; in the cache it would be another notebook's
+    # When each was executed; in the cache it would be another notebook's.
+    moments = [datetime.fromisoformat(at) for cell in cells for at in cell.metadata.pop("execution", {}).values()]
     if any(output.output_type == "error" for cell in cells for output in cell.outputs):
         pytest.fail(f"{path.name} failed when nbmake executed it, and so there is no site to look at.")
-    return notebook if all(cell.execution_count for cell in cells) else None
+    if not all(cell.execution_count for cell in cells):
+        return None
+    return notebook, (max(moments) - min(moments)).total_seconds()
 
 
 @pytest.fixture(scope="session")
@@ -109,9 +112,10 @@ def site(tmp_path_factory, request):
     chapters = [Path(item.filename) for item in request.session.items if isinstance(item, NotebookItem)]
     cache = get_cache(execution_cache(out / "_build"))
     for path in chapters:
-        while (notebook := executed(path)) is None:
+        while (left := executed(path)) is None:
             time.sleep(0.5)
-        cache.cache_notebook_bundle(CacheBundleIn(notebook, str(path)))
+        notebook, seconds = left
+        cache.cache_notebook_bundle(CacheBundleIn(notebook, str(path), data={"execution_seconds": seconds}))
     jupyter_book = shutil.which("jupyter-book", path=Path(sys.executable).parent)
     build = [jupyter_book, "build", str(ROOT / "book"), "--path-output", str(out)]
     finished = subprocess.run(

@@ -3,8 +3,10 @@
 import gzip
 import io
 import pickle
+import re
 import struct
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -259,6 +261,16 @@ def test_a_header_that_lies_about_the_size_is_refused(tmp_path, small):
     with zipfile.ZipFile(tmp_path / "lie.npz", "w") as archive:
         archive.writestr("x_train.npy", member.getvalue())
     refused(tmp_path / "lie.npz")
+
+
+def test_the_four_files_that_the_page_on_fashion_mnist_has_readers_fetch_are_loaded(tmp_path, small):
+    page = (Path(__file__).parents[1] / "book" / "fashion.md").read_text(encoding="utf-8")
+    fetched = re.findall(r'"([\w-]+-ubyte)"', re.search(r"\$names = (.+\n.+)", page)[1])
+    assert len(fetched) == 4 and all(f"| `{name}.gz` |" in page for name in fetched)
+    by_name = dict(zip(data._IDX_NAMES.values(), small.values(), strict=True))
+    for name in fetched:
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(to_idx(by_name[name])))
+    assert len(load_mnist(tmp_path).train) == 54
 
 
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=4))

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CHAPTERS = [path for path in NOTEBOOKS if path.stem[:2].isdigit()]
 LINES_IN_A_CELL = 15
+DIFFICULTIES = ["Warm-up", "Practice", "Challenge"]
 
 notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
@@ -60,11 +61,59 @@ def test_a_chapter_has_its_question_its_exercises_and_its_take_away(path):
     headings = re.findall(r"^#{2,} .+", prose(path), re.MULTILINE)
     exercises = headings[headings.index("## Exercises") + 1 : headings.index("## Take-away")]
     titles, solutions = exercises[::2], exercises[1::2]
-    assert 2 <= len(titles) <= 3
+    assert len(titles) == len(DIFFICULTIES)
     assert all(title.startswith("### ") for title in titles)
     assert solutions == ["#### Solution"] * len(titles)
     assert headings.count("#### Solution") == len(titles)
-    assert "## Take-away" in cells(path, "markdown")[-1].source
+    take_away, read_on = (cell.source for cell in cells(path, "markdown")[-2:])
+    assert take_away.startswith("## Take-away\n")
+    assert read_on.startswith("## Read on\n")
+
+
+@chapters
+def test_exercises_are_one_of_each_difficulty_in_that_order(path):
+    begin = [cell.source for cell in cells(path, "markdown") if cell.source.startswith("### ")]
+    words = [match[1] for text in begin if (match := re.match(r"### .+\n\n\*\*([\w-]+)\.\*\* \S", text))]
+    assert words == DIFFICULTIES
+
+
+def test_the_difficulties_are_explained_once():
+    (explained,) = [
+        cell.source for path in NOTEBOOKS for cell in cells(path, "markdown") if "three exercises" in cell.source
+    ]
+    assert re.findall(r"\*\*([\w-]+)\*\*", explained) == [
+        DIFFICULTIES[0].lower(),
+        DIFFICULTIES[1],
+        DIFFICULTIES[2].lower(),
+    ]
+
+
+@chapters
+def test_a_chapter_says_at_its_head_what_it_needs_and_what_a_reader_will_be_able_to_do(path):
+    (head,) = [cell for cell in cells(path, "markdown") if ":::{admonition} Before you start" in cell.source]
+    opening = re.match(
+        r":::\{admonition\} Before you start\n:class: tip\n\*\*You need\*\* (?P<needs>.+)\n\n"
+        r"\*\*You will be able to\*\*\n\n(?P<aims>(?:\* [a-z].+\n)+):::$",
+        head.source,
+    )
+    assert 2 <= opening["aims"].count("* ") <= 3
+    earlier = re.findall(r"\((\w+\.ipynb)\)", opening["needs"])
+    assert all(name < path.name for name in earlier)
+    assert bool(earlier) == (path != CHAPTERS[0])
+
+
+@pytest.mark.parametrize("page", ["index", "paths", "teach"])
+def test_the_pages_that_go_through_the_book_leave_out_no_chapter(page):
+    text = (ROOT / "book" / f"{page}.md").read_text(encoding="utf-8")
+    assert [path.stem for path in CHAPTERS if f"{{doc}}`notebooks/{path.stem}`" not in text] == []
+
+
+@chapters
+def test_a_chapter_names_two_or_three_sources_to_read_on(path):
+    (*_, last) = cells(path, "markdown")
+    entries = re.findall(r"^\* \[[^]]+, \d{4}\]\([^)]+\) \w.+\.$", last.source, re.MULTILINE)
+    assert last.source.startswith("## Read on\n\n" + "\n".join(entries))
+    assert 2 <= len(entries) <= 3
 
 
 def questions(path):

@@ -23,6 +23,9 @@ PAGES = [
     *(f"notebooks/{path.stem}.html" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))),
     "train_here.html",
     "what_held_up.html",
+    "paths.html",
+    "teach.html",
+    "fashion.html",
     "speed.html",
     "lab_speed.html",
     "time_to_99.html",
@@ -207,6 +210,62 @@ def test_all_chapters_come_in_one_file_with_the_helper_package(site):
     assert sorted(name for name in names if name.endswith(".ipynb")) == [path.name for path in NOTEBOOKS]
     (wheel,) = [name for name in names if name.endswith(".whl")]
     assert f"%pip install --quiet {wheel}" in installs
+
+
+@pytest.mark.parametrize("page_name", [page for page in CHAPTERS if "retrain_lab" not in page])
+def test_a_chapter_says_how_long_it_takes_on_its_page_and_in_its_notebook(site, page_name):
+    page = BeautifulSoup((site / page_name).read_text(encoding="utf-8"), "html.parser")
+    (box,) = [box for box in page.select("div.tip.admonition") if "Before you start" in box.p.get_text()]
+    line = box("p")[-1].get_text()
+    times = r"about \d+ (?:seconds|minutes)"
+    assert re.fullmatch(rf"Reading: {times}\. Running: {times} on the machine that built this page\.", line)
+    plain = (site / "_sources" / page_name).with_suffix(".ipynb").read_text(encoding="utf-8")
+    assert line in plain
+
+
+def test_the_times_of_the_paths_have_arrived(site):
+    for name in ("paths", "teach"):
+        text = (
+            BeautifulSoup((site / f"{name}.html").read_text(encoding="utf-8"), "html.parser").find("article").get_text()
+        )
+        assert len(re.findall(r"\d+ (?:seconds|minutes)", text)) > 10
+    page = BeautifulSoup((site / "paths.html").read_text(encoding="utf-8"), "html.parser")
+    assert int(re.search(r"together they take (\d+) minutes", page.select_one("#an-hour").get_text())[1]) <= 60
+
+
+def test_every_session_of_the_course_lasts_90_minutes(site):
+    page = BeautifulSoup((site / "teach.html").read_text(encoding="utf-8"), "html.parser")
+    plans = [[int(row.td.get_text()) for row in table.select("tbody tr")] for table in page.select("article table")]
+    assert [sum(plan) for plan in plans] == [90] * 6
+
+
+def test_the_handout_has_every_exercise_of_the_chapters_and_no_solution(site):
+    made = nbformat.read(site / "downloads" / "cracking-99-exercises.ipynb", as_version=4)
+    texts = [cell.source for cell in made.cells if cell.cell_type == "markdown"]
+    assert texts[0].startswith("# Cracking 99%: exercises\n")
+    chapters = [path for path in NOTEBOOKS if path.stem[:2].isdigit()]
+    for path in chapters:
+        plain = nbformat.read(site / "_sources" / "notebooks" / path.name, as_version=4)
+        solved = [cell.source for cell in plain.cells if cell.source.startswith("### Solution: ")]
+        for title in (text.removeprefix("### Solution: ") for text in solved):
+            assert [text for text in texts if text.startswith(f"### {title}\n")], title
+    assert sum(text.startswith("### ") for text in texts) == 3 * len(chapters)
+    assert {cell.source for cell in made.cells if cell.cell_type == "code" and "%run" not in cell.source} == {
+        "# Your answer"
+    }
+
+
+def test_the_slides_have_every_figure_of_the_chapters_with_its_alt_text(visit, address, site):
+    page = visit.open(f"{address}downloads/cracking-99-slides.html")
+    shown = page.evaluate("[...document.querySelectorAll('.figure')].map(it => [it.id, it.querySelector('img').alt])")
+    expected = []
+    for name in CHAPTERS:
+        chapter = BeautifulSoup((site / name).read_text(encoding="utf-8"), "html.parser")
+        if "retrain_lab" not in name:
+            expected += [[it["id"], it.img["alt"]] for it in chapter.select("article figure:not(.panel-still)")]
+    assert shown == expected
+    assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    assert page.evaluate("document.fonts.check('16px \"Atkinson Hyperlegible Next\"')")
 
 
 def test_the_formulas_are_set(visit, address):

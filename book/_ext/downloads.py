@@ -1,4 +1,6 @@
-"""What a reader can take away from the site: a plain notebook of each chapter, and all of them with the helper package.
+"""What can be taken away from the site: a plain notebook of each chapter, and all of them with the helper package.
+
+For a class there are also the exercises without their solutions, and the figures as slides.
 
 The site's download button gives the notebooks, which take the place of their sources in `_sources/`.
 """
@@ -14,15 +16,18 @@ from tempfile import TemporaryDirectory
 import nbformat
 from chapters import read
 from cracking import ROOT
+from handout import HANDOUT, handout
 from jupyter_cache import get_cache
+from minutes import line, with_line
 from plain_notebooks import plain, quoted_values
+from slides import SLIDES, slides
 
 ZIP = "cracking-99-notebooks.zip"
 OF_THE_PACKAGE = ("mnist_helpers", "pyproject.toml", "README.md", "LICENSE")
 
 
 def write_downloads(app, exception) -> None:
-    """Put the plain notebooks in place of their sources, and a zip of them beside the pages."""
+    """Put the plain notebooks in place of their sources, and beside the pages a zip of them, handout and slides."""
     if exception or app.builder.format != "html":
         return
     site = Path(app.outdir)
@@ -31,6 +36,7 @@ def write_downloads(app, exception) -> None:
     remove_wheels(downloads)
     cache = app.config.nb_execution_cache_path
     wheel = Path(shutil.copy(helper_wheel(Path(cache)), downloads))
+    chapters = {}
     with zipfile.ZipFile(downloads / ZIP, "w", zipfile.ZIP_DEFLATED) as everything:
         everything.write(wheel, wheel.name, zipfile.ZIP_STORED)  # packed already
         for page in sorted(name for name in app.env.found_docs if name.startswith("notebooks/")):
@@ -39,10 +45,18 @@ def write_downloads(app, exception) -> None:
             chapter = read(Path(app.env.doc2path(page)).read_text(encoding="utf-8"))
             _, executed = get_cache(cache).merge_match_into_notebook(chapter, cell_meta=())
             values = quoted_values(path)
-            notebook = plain(executed, values, chapter_number(path.stem), wheel.name, app.config.html_baseurl)
+            number = chapter_number(path.stem)
+            timed = with_line(executed, line(app.env, page))
+            notebook = plain(timed, values, number, wheel.name, app.config.html_baseurl)
             written = site / "_sources" / "notebooks" / path.name
             nbformat.write(notebook, written)
             everything.write(written, path.name)
+            if number:
+                chapters[path.name] = notebook
+    title, author = app.config.html_title, app.config.author
+    nbformat.write(handout(title, chapters), downloads / HANDOUT)
+    pages = [site / "notebooks" / f"{Path(name).stem}.html" for name in chapters]
+    (downloads / SLIDES).write_text(slides(title, author, pages), encoding="utf-8")
 
 
 def chapter_number(name: str) -> int | None:
