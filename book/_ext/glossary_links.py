@@ -1,8 +1,8 @@
 """Links from the chapters to the glossary: on each page, the first place of a term leads to its entry.
 
 The glossary (`book/glossary.md`) is Sphinx's own. The first paragraph of an entry is the definition, which a link shows
-as its tooltip. The second one links to the section that explains the term, if there is one, where the term itself is no
-link; its role `forms` holds what else counts as the term, such as plurals, with commas between, and, after "not", words
+as its tooltip. The second one links to the section that explains the term, if there is one: from there on, its page has no
+link for it. In the second paragraph the role `forms` holds what else counts as the term, such as plurals, with commas between, and, after "not", words
 in which it means something else. Nothing else knows of these forms.
 """
 
@@ -17,7 +17,7 @@ from sphinx.util.docutils import SphinxRole
 GLOSSARY = "glossary"
 CHAPTER = re.compile(r"notebooks/\d+_")
 NOT_RUNNING_TEXT = (
-    nodes.Admonition,
+    nodes.Admonition,  # which stand apart: a chapter's question, how it speaks of chance, solutions
     nodes.caption,
     nodes.figure,
     nodes.literal,
@@ -138,19 +138,19 @@ def link_terms(doctree: nodes.document, docname: str, entries: list[Entry], addr
     address : str
         The glossary's address as seen from the page.
     """
-    terms, seen = Terms(entries), set()
+    terms, seen, begun = Terms(entries), set(), set()
     for text in list(doctree.findall(nodes.Text)):
         around = list(_ancestors(text))
+        begun |= {node.get("slug") for node in around if isinstance(node, nodes.section)}
         if not any(isinstance(node, nodes.paragraph) for node in around) or any(map(_is_apart, around)):
             continue
-        sections = {node.get("slug") for node in around if isinstance(node, nodes.section)}
         pieces, done = [], 0
         for (start, end), entry in terms.found(text):
             if entry is None or entry in seen:
                 continue
             seen.add(entry)
             page, slug = entry.explained_in
-            if page == docname and (slug is None or slug in sections):
+            if page == docname and (slug is None or slug in begun):
                 continue
             pieces += [nodes.Text(text[done:start]), _link(text[start:end], entry, address)]
             done = end
