@@ -1,9 +1,9 @@
 """Links from the chapters to the glossary: on each page, the first place of a term leads to its entry.
 
 The glossary (`book/glossary.md`) is Sphinx's own. The first paragraph of an entry is the definition, which a link shows
-as its tooltip. The second one links to the section that explains the term, if there is one: from there on, its page has no
-link for it. In the second paragraph the role `forms` holds what else counts as the term, such as plurals, with commas between, and, after "not", words
-in which it means something else. Nothing else knows of these forms.
+as its tooltip. The second one links to the section that explains the term, if there is one: from there on, its page has
+no link for it. In the second paragraph the role `forms` holds what else counts as the term, such as plurals, with
+commas between, and, after "not", words in which it means something else. Nothing else knows of these forms.
 """
 
 import re
