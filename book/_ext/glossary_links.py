@@ -138,6 +138,7 @@ def link_terms(doctree: nodes.document, docname: str, entries: list[Entry], addr
     address : str
         The glossary's address as seen from the page.
     """
+    _join_texts(doctree)
     terms, seen, begun = Terms(entries), set(), set()
     for text in list(doctree.findall(nodes.Text)):
         around = list(_ancestors(text))
@@ -156,6 +157,18 @@ def link_terms(doctree: nodes.document, docname: str, entries: list[Entry], addr
             done = end
         if pieces:
             text.parent.replace(text, [*pieces, nodes.Text(text[done:])])
+
+
+def _join_texts(doctree: nodes.document) -> None:
+    """Join what stands in several nodes because its lines are broken, so that a term of two words is found in one."""
+    for parent in list({id(text.parent): text.parent for text in doctree.findall(nodes.Text)}.values()):
+        joined = []
+        for child in parent.children:
+            if joined and isinstance(child, nodes.Text) and isinstance(joined[-1], nodes.Text):
+                joined[-1] = nodes.Text(joined[-1] + child)
+            else:
+                joined.append(child)
+        parent[:] = joined
 
 
 def _ancestors(node: nodes.Node):
