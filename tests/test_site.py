@@ -197,12 +197,12 @@ def test_a_term_reads_as_text_and_leads_to_its_entry(visit, address, page_name):
     assert links.count() > 10
     looks = links.evaluate_all(
         """links => links.map(link => ({
-            line: getComputedStyle(link).textDecoration,
+            line: getComputedStyle(link).textDecorationLine + ' ' + getComputedStyle(link).textDecorationStyle,
             coloured: getComputedStyle(link).color !== getComputedStyle(link.parentElement).color,
             set_apart: link.closest('h1, h2, h3, h4, figure, table, pre, code, mjx-container, .admonition') !== null,
         }))"""
     )
-    assert all("underline dotted" in look["line"] and not look["coloured"] for look in looks)
+    assert all(look["line"] == "underline dotted" and not look["coloured"] for look in looks)
     assert not any(look["set_apart"] for look in looks)
     definition, anchor = links.first.get_attribute("title"), links.first.get_attribute("href").partition("#")[2]
     links.first.click()
