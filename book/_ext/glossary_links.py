@@ -16,16 +16,15 @@ from sphinx.util.docutils import SphinxRole
 
 GLOSSARY = "glossary"
 CHAPTER = re.compile(r"notebooks/\d+_")
+# Of what paragraphs may hold, or be in; titles and captions are no paragraphs.
 NOT_RUNNING_TEXT = (
     nodes.Admonition,  # which stand apart: a chapter's question, how it speaks of chance, solutions
-    nodes.caption,
     nodes.figure,
     nodes.literal,
     nodes.math,
     nodes.raw,
     nodes.reference,
     nodes.table,
-    nodes.title,
 )
 
 
