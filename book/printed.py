@@ -32,6 +32,7 @@ NAME = "cracking-99"
 SITE_WIDTH = 640  # of the site's column in pixels; a figure takes the same share of the printed one
 OF_THE_SCREEN = "script, link, style, button, a.headerlink, .toctree-wrapper, .screen-only, .hero-text > p:last-child"
 WRAPPERS = "div:not(.admonition, .citation, .math), mnist-lab, a.image-reference, td > p, th > p, ul.simple > li > p"
+WITHOUT_A_PAGE = ".glossary-link, .keras-calls-in a"  # links that give no page number: there are many, in passing
 STILL = "This is a still: on the book's site, the panel is live."
 NO_STILL = "On the book's site, a live panel stands here."
 HEADING, NAMED = re.compile("^h[1-6]$"), re.compile("^(h[1-6]|figure|table|div)$")
@@ -103,6 +104,11 @@ def simplify(article) -> None:
     for number in article.select("div.math .eqno"):
         formula, text = number.parent, number.extract().get_text(strip=True)
         formula.string = formula.get_text(strip=True).removesuffix(r"\]") + rf"\qquad \text{{{text}}}\]"
+    for term in article.select("dt[id]"):  # pandoc keeps no name of a term itself
+        name = element(f'<span id="{term["id"]}"></span>')
+        name.extend(list(term.children))
+        del term["id"]
+        term.append(name)
     for pre in article("pre"):
         code = element("<pre></pre>")
         code.string = pre.get_text()
@@ -144,17 +150,20 @@ def place_names(article, path: str) -> dict[str, str]:
         if named.name == "section" or (named.name == "span" and not named.contents):
             bearer = named.find_next(NAMED)
         else:
-            bearer = named if NAMED.match(named.name) else named.find_previous(HEADING)
+            itself = NAMED.match(named.name) or named.parent.name == "dt"
+            bearer = named if itself else named.find_previous(HEADING)
         if "id" not in bearer.attrs:
             bearer["id"] = page if bearer.name == "h1" else f"{page}-{old}"
         names[f"{path}#{old}"] = bearer["id"]
     names[path] = page
+    in_passing = article.select(WITHOUT_A_PAGE)
     for link in article("a", href=True):
         if not ELSEWHERE.match(link["href"]):
             place, mark, anchor = link["href"].partition("#")
             place = posixpath.normpath(posixpath.join(posixpath.dirname(path), place)) if place else path
             link["href"] = place + mark + anchor
-            link["class"] = "page" if place != path else ""
+            if link not in in_passing:
+                link["class"] = "page" if place != path else ""
     return names
 
 

@@ -29,7 +29,8 @@ PAGES = {
 <p>A formula <span class="math notranslate">\(x^2\)</span>, an accent ş, a link to
 <a href="02_two.html#later">later</a>,
 a source <a href="../bibliography.html#id7">in the bibliography</a>,
-one to <a href="02_two.html#lost">nothing</a>, one to <a href="https://example.org">elsewhere</a>.</p>
+one to <a href="02_two.html#lost">nothing</a>,
+a <a class="glossary-link" href="02_two.html#term-gap">gap</a>, one to <a href="https://example.org">elsewhere</a>.</p>
 <div class="math" id="equation-pythagoras"><span class="eqno">(1)<a class="headerlink">#</a></span>
 \[a^2 + b^2 = c^2\]</div>
 <p><a href="#equation-pythagoras">(1)</a></p>
@@ -52,6 +53,9 @@ src="../_images/a.png" style="width: 320px; height: 3px;"></a>
 <span id="later"></span><h2>Later on</h2>
 <mnist-lab view="draw"><figure class="panel-still"><img alt="A still." src="data:image/png;base64,{PIXEL}">
 <figcaption>A caption. <span class="panel-how">Switch on JavaScript.</span></figcaption></figure></mnist-lab>
+<dl class="simple glossary"><dt id="term-gap">gap
+<span class="keras-calls-in">chapter <a href="01_one.html">1</a></span>
+<a class="headerlink">#</a></dt><dd><p>One loss minus another.</p></dd></dl>
 <mnist-lab view="explore"><p>Here you could browse: switch on JavaScript.</p></mnist-lab>
 <table class="table"><tr>{"<th>h</th>" * 8}</tr><tr>{'<td class="text-right"><p>1</p></td>' * 8}</tr></table>
 </section></section>""",
@@ -125,9 +129,20 @@ def test_pdf_links_within_and_outside_of_the_book(pdf):
     one, two = (next(i for i, text in enumerate(pages) if words in text) for words in ("What it shows.", "A caption."))
     links = [note.get_object() for page in pdf.pages[one:two] for note in page["/Annots"]]
     assert "https://example.org" in [link["/A"].get("/URI") for link in links if "/A" in link]
-    # to later, the paper, the equation, the answers and the solution
-    assert len(links) == 6
+    # to later, the paper, the term, the equation, the answers and the solution
+    assert len(links) == 7
     assert f"later → {two + 1}" in pages[one].replace("\xa0", " ")
+
+
+def test_a_term_leads_to_its_entry_without_a_page_number(pdf, epub):
+    one = next(text for text in texts(pdf) if "What it shows." in text)
+    two = next(text for text in texts(pdf) if "One loss minus another." in text)
+    assert "a gap, one" in " ".join(one.split())
+    assert "gap chapter 1 One loss" in " ".join(two.split())
+    opening, glossary = pages_of(epub)[1:3]
+    place, _, anchor = opening.find("a", class_="glossary-link")["href"].partition("#")
+    assert epub[f"EPUB/text/{place}"] == epub["EPUB/text/ch003.xhtml"]
+    assert glossary.find(id=anchor).find_parent("dt").get_text().split() == ["gap", "chapter", "1"]
 
 
 def test_pdf_reads_its_pictures_and_formulas_aloud(pdf):

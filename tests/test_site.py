@@ -15,6 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from browsing import Visit
 from bs4 import BeautifulSoup
 from playwright.sync_api import expect
+from pypdf import PdfReader
 from test_notebooks import NOTEBOOKS
 
 ROOT = Path(__file__).parents[1]
@@ -26,6 +27,9 @@ PAGES = [
     "paths.html",
     "teach.html",
     "fashion.html",
+    "glossary.html",
+    "notation.html",
+    "keras_calls.html",
     "speed.html",
     "lab_speed.html",
     "time_to_99.html",
@@ -272,6 +276,39 @@ def test_the_formulas_are_set(visit, address):
     page = visit.open(address + "notebooks/03_building_the_model.html")
     page.wait_for_selector("mjx-container svg, mjx-container mjx-math")
     assert page.locator("mjx-container").count() > 3
+
+
+@pytest.mark.parametrize("page_name", [page for page in CHAPTERS if "retrain_lab" not in page])
+def test_a_term_reads_as_text_and_leads_to_its_entry(visit, address, page_name):
+    page = visit.open(address + page_name)
+    links = page.locator("article a.glossary-link")
+    assert links.count() > 10
+    looks = links.evaluate_all(
+        """links => links.map(link => ({
+            line: getComputedStyle(link).textDecorationLine + ' ' + getComputedStyle(link).textDecorationStyle,
+            coloured: getComputedStyle(link).color !== getComputedStyle(link.parentElement).color,
+            set_apart: link.closest('h1, h2, h3, h4, figure, table, pre, code, mjx-container, .admonition') !== null,
+        }))"""
+    )
+    assert all(look["line"] == "underline dotted" and not look["coloured"] for look in looks)
+    assert not any(look["set_apart"] for look in looks)
+    definition, anchor = links.first.get_attribute("title"), links.first.get_attribute("href").partition("#")[2]
+    links.first.click()
+    page.wait_for_url("**/glossary.html#*")
+    assert page.locator(f"[id='{anchor}'] + dd p").first.inner_text() == definition
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_keras_calls_print_on_two_sheets_in_dark_ink(browser, address, tmp_path, scheme):
+    visit = Visit(browser, address, color_scheme=scheme)
+    page = visit.open(address + "keras_calls.html")
+    page.pdf(path=tmp_path / "calls.pdf", format="A4")
+    assert len(PdfReader(tmp_path / "calls.pdf").pages) <= 2
+    page.emulate_media(media="print")
+    ink = page.locator(".keras-calls dd p").first.evaluate("p => getComputedStyle(p).color")
+    assert max(int(part) for part in re.findall(r"\d+", ink)) < 128
+    assert visit.faults == []
+    visit.page.context.close()
 
 
 def test_no_progress_bar_or_log_line_is_on_a_page(site):
