@@ -282,7 +282,7 @@ def test_a_panel_answers_while_the_kernel_sleeps_and_trains_when_it_wakes(lab):
     lab.button("Reset to the article").click()
     lab.slide("Epochs", "Home")
     lab.button("Train").click()
-    expect(lab.panel.locator(".progress")).to_contain_text("waits for a cell that runs")
+    expect(lab.panel.locator(".left")).to_contain_text("waits for a cell that runs")
     expect(lab.cell(SLEEP).locator(".jp-InputPrompt")).to_have_text("[*]:")
     expect(lab.rows).to_have_count(1, timeout=60 * SECONDS)
 

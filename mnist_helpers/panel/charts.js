@@ -94,6 +94,10 @@ function chart(name, reading, which, scaleFor) {
     const outline = [...edge(1), ...edge(-1).reverse()].map((point) => point.map((value) => value.toFixed(1)).join(" "));
     lines.replaceChildren(
       ...(keras.length ? [h("path", { d: `M${outline.join("L")}Z`, class: "band" })] : []),
+      ...predicted.flatMap((share) => [
+        h("path", { d: `M${left} ${y(share)}H${width - right}`, class: "shown predicted" }),
+        h("text", { x: width - right, y: height - bottom - 6, "text-anchor": "end", class: "shown predicted" }, `··· predicted ${percent(share)}`),
+      ]),
       ...series.flatMap(({ trial, look }) => {
         const training = trial.curve[1 + which].map((value, i) => [x(trial.curve[0][i]), y(value)]);
         const validation = trial.validation[which].map((value, i) => [x(i + 1), y(value)]);
@@ -103,10 +107,6 @@ function chart(name, reading, which, scaleFor) {
           ...(validation.length > 40 ? [] : validation.filter(within).map(([cx, cy]) => h("circle", { cx, cy, r: look === "shown" ? 3 : 2, class: look }))),
         ];
       }),
-      ...predicted.flatMap((share) => [
-        h("path", { d: `M${left} ${y(share)}H${width - right}`, class: "shown predicted" }),
-        h("text", { x: left + 4, y: y(share) + 13, class: "predicted" }, `predicted ${percent(share)}`),
-      ]),
     );
     const text = shown ? latest(shown.trial) : "";
     say(now, text);

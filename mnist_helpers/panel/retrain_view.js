@@ -16,14 +16,14 @@ export function retrainView(session, names) {
   const train = button("Train", () => begin(session.predicting ? answer.value : null), { class: "primary" });
   const stop = button("Stop", () => session.stop());
   const reset = button(`Reset to the ${origin}`, () => session.reset(), { title: "The controls go back; your runs stay" });
-  const predicting = h("input", { type: "checkbox", onchange: () => session.setPredicting(predicting.checked) });
+  const predicting = h("input", { type: "checkbox", title: "Before each training, you are asked what it will reach", onchange: () => session.setPredicting(predicting.checked) });
   const moving = h("input", { type: "checkbox", onchange: () => session.setAutomatic(moving.checked) });
   const explain = button("Explain", () => explain.setAttribute("aria-pressed", panel.classList.toggle("explained")), {
     class: "explain", title: "What each control does", "aria-pressed": "false",
   });
   const facts = h("p", { class: "facts" });
   const bar = h("div", { class: "bar", role: "progressbar", "aria-label": "Training", "aria-valuemin": 0, "aria-valuemax": 100 }, h("div"));
-  const progress = h("p", { class: "progress" });
+  const progress = h("p", { class: "left" });
   const message = h("p", { class: "message", role: "status" });
   const answer = h("input", {
     type: "text", inputmode: "decimal", autocomplete: "off", onkeydown: ({ key }) => key === "Enter" && begin(answer.value),
@@ -130,7 +130,7 @@ export function retrainView(session, names) {
     "section",
     { class: "mnist-panel retrain", "aria-label": "Retrain the network" },
     h("p", { class: "task" }, "Change one setting, press Train, and see whether the solid line, on images that are not trained on, ends better than the grey one of the run before."),
-    h("div", { class: "buttons" }, train, stop, reset, h("label", { class: "switch" }, moving, "Retrain as I move"), h("label", { class: "switch", title: "Before each training you are asked what it will reach" }, predicting, "Predict first"), explain),
+    h("div", { class: "buttons" }, train, stop, reset, h("label", { class: "switch" }, moving, "Retrain as I move"), h("label", { class: "switch" }, predicting, "Predict first"), explain),
     where,
     h(
       "div",

@@ -98,7 +98,7 @@ export class Session {
     return this.#asked === this.settings;
   }
 
-  // `answer` is what the reader predicts, as it was typed; null trains without asking.
+  // `answer` is what the reader predicts, as it was typed: the first one, still empty, asks. Null trains without asking.
   train(answer = null) {
     if (this.problem) {
       this.message = "This setting cannot be trained.";
@@ -114,7 +114,7 @@ export class Session {
       this.message = `${titleOf(again)} had this setting already: here it is again, at once.`;
       return this.tell();
     }
-    const predicted = answer === null ? null : shareOf(answer);
+    const predicted = answer === null || known.length ? null : shareOf(answer);
     if (Number.isNaN(predicted)) {
       this.message = this.asking ? "Enter a number from 0 to 100, or press Skip." : "";
       this.#asked = this.settings;
@@ -320,16 +320,14 @@ export class Session {
     if (misses.length < 2) return misses.length ? `1 finished run predicted: ${verdict(misses[0])}.` : "";
     const sizes = misses.map(Math.abs).sort((a, b) => a - b), last = sizes.length - 1;
     const median = (sizes[Math.floor(last / 2)] + sizes[Math.ceil(last / 2)]) / 2;
-    const ways = [["too high", 1], ["too low", -1], ["exactly right", 0]]
-      .map(([way, sign]) => [misses.filter((miss) => Math.sign(miss) === sign).length, way])
-      .filter(([count]) => count).map((words) => words.join(" ")).join(", ");
     const later = predicted.filter((trial) => trial !== finished[0]);
     const nearer = later.filter((trial) => {
       const before = finished[finished.indexOf(trial) - 1];
       return Math.abs(missedBy(trial)) < Math.abs(points(reached(before), reached(trial)));
     });
     return (
-      `${misses.length} finished runs predicted: off by ${median.toFixed(2)} points in the median; ${ways}; ` +
+      `${misses.length} finished runs predicted: off by ${median.toFixed(2)} points in the median; ` +
+      `${misses.filter((miss) => miss > 0).length} too high, ${misses.filter((miss) => miss < 0).length} too low; ` +
       `${nearer.length} of ${later.length} nearer than what the run before had reached.`
     );
   }
@@ -377,7 +375,6 @@ function points(share, other) {
 }
 
 const missedBy = (trial) => points(trial.predicted, reached(trial));
-
 const verdict = (miss) => (miss ? `${Math.abs(miss).toFixed(2)} points too ${miss > 0 ? "high" : "low"}` : "exactly right");
 
 // A trial's network, as a panel that asks it names it.
@@ -390,16 +387,15 @@ export function networkName(trial) {
 
 function outcome(trial) {
   if (trial.state === "failed") return `${titleOf(trial)} failed.`;
-  if (trial.stored && trial.weights) return "This setting was trained before: here is the run as it was saved.";
-  if (trial.stored) return "This setting was trained before: here is its curve. Press Train to get its network too.";
+  if (trial.stored && !trial.weights) return "This setting was trained before: here is its curve. Press Train to get its network too.";
   if (trial.state === "stopped") return `${titleOf(trial)} was stopped in epoch ${epochOf(trial)}; what it reached is kept.`;
-  const kept = keptEpoch(trial), accuracies = trial.history.val_accuracy;
+  const kept = keptEpoch(trial), last = kept === trial.history.val_accuracy.length - 1, accuracy = percent(reached(trial));
   if (trial.predicted !== null) {
-    const when = kept === accuracies.length - 1 ? "" : ` (epoch ${kept + 1})`;
-    return `${titleOf(trial)}: validation accuracy ${percent(accuracies[kept])}${when}, you predicted ${percent(trial.predicted)}, ${verdict(missedBy(trial))}.`;
+    const came = `validation accuracy ${accuracy}${last ? "" : ` (epoch ${kept + 1})`}`;
+    return `${titleOf(trial)}: ${came}, you predicted ${percent(trial.predicted)}, ${verdict(missedBy(trial))}.`;
   }
-  const when = kept === accuracies.length - 1 ? "the last epoch" : `epoch ${kept + 1}, whose weights are kept`;
-  return `${titleOf(trial)} has finished: validation accuracy ${percent(accuracies[kept])} after ${when}.`;
+  if (trial.stored) return "This setting was trained before: here is the run as it was saved.";
+  return `${titleOf(trial)} has finished: validation accuracy ${accuracy} after ${last ? "the last epoch" : `epoch ${kept + 1}, whose weights are kept`}.`;
 }
 
 function duration(seconds) {
