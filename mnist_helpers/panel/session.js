@@ -364,7 +364,7 @@ const reached = (trial) => trial.history.val_accuracy[keptEpoch(trial)];
 
 // The share that a reader has typed as a percentage, with two decimals at most, or NaN.
 function shareOf(text) {
-  const share = Number(Number(text.trim().replace(/\s*%$/, "").replace(",", ".") || NaN).toFixed(2)) / 100;
+  const share = Math.round(100 * (text.trim().replace(/\s*%$/, "").replace(",", ".") || NaN)) / 1e4;
   return share >= 0 && share <= 1 ? share : NaN;
 }
 
