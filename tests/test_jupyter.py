@@ -282,7 +282,7 @@ def test_a_panel_answers_while_the_kernel_sleeps_and_trains_when_it_wakes(lab):
     lab.button("Reset to the article").click()
     lab.slide("Epochs", "Home")
     lab.button("Train").click()
-    expect(lab.panel.locator(".progress")).to_contain_text("waits for a cell that runs")
+    expect(lab.panel.locator(".left")).to_contain_text("waits for a cell that runs")
     expect(lab.cell(SLEEP).locator(".jp-InputPrompt")).to_have_text("[*]:")
     expect(lab.rows).to_have_count(1, timeout=60 * SECONDS)
 
@@ -330,6 +330,30 @@ def test_a_page_that_is_loaded_again_has_its_runs_and_the_one_that_trains(lab):
     lab.at_rest()
     expect(lab.rows).to_have_count(2)
     expect(lab.message).to_contain_text("was stopped in epoch")
+
+
+def test_a_prediction_is_typed_and_a_page_that_is_loaded_again_has_it(lab):
+    lab.slide("Epochs", "Home")
+    switch = lab.panel.get_by_label("Predict first")
+    switch.check()
+    lab.button("Train").click()
+    answer = lab.panel.get_by_role("textbox", name=re.compile("I predict"))
+    expect(answer).to_be_focused()
+    lab.page.wait_for_timeout(500)  # JupyterLab may take the focus away a moment later
+    lab.page.keyboard.type("91.5")
+    lab.page.keyboard.press("Enter")
+    expect(lab.rows).to_have_count(1, timeout=60 * SECONDS)
+    said = re.compile(r"validation accuracy 9\d\.\d\d%, you predicted 91\.50%, \d\.\d\d points too (low|high)\.$")
+    expect(lab.message).to_have_text(said)
+    expect(lab.panel.locator("path.predicted")).to_have_count(1)
+    lab.page.get_by_role("button", name="Save and create checkpoint").click()
+    lab.page.wait_for_timeout(1_000)
+    lab.open()
+    expect(lab.rows.first).to_contain_text("predicted 91.50%", timeout=60 * SECONDS)
+    expect(lab.panel.locator(".score")).to_contain_text("1 finished run predicted:")
+    expect(lab.message).to_have_text(said)
+    expect(switch).to_be_checked()
+    switch.uncheck()
 
 
 def test_a_notebook_that_is_closed_and_opened_again_has_its_panel(lab):

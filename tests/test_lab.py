@@ -482,6 +482,10 @@ def test_axe_finds_nothing_to_complain_of(browser, address, page_name, scheme):
         panel.slide("Epochs", "Home")
         panel.train()
         visit.page.wait_for_timeout(1_000)
+        # And of what is seen only while it trains.
+        panel.slide("Epochs", "End")
+        panel.button("Train").click()
+        expect(panel.node.locator(".left")).to_contain_text("epoch")
     results = Axe().run(visit.page, context="mnist-lab")
     assert results.violations_count == 0, results.generate_report()
     visit.page.context.close()
@@ -501,6 +505,7 @@ def test_ten_thousand_random_events_leave_it_working(panel):
     if panel.button("Stop").is_enabled():
         panel.button("Stop").click()
     panel.node.get_by_label("Retrain as I move").uncheck()
+    panel.node.get_by_label("Predict first").uncheck()
     panel.button("Reset to the article").click()
     panel.slide("Epochs", "Home")
     panel.node.get_by_label("Seed").fill("123")

@@ -26,8 +26,8 @@ OPEN = """async (base) => {
         session.listen(look);
         look();
     });
-    window.trained = async () => {
-        session.train();
+    window.trained = async (answer) => {
+        session.train(answer);
         await ended();
         return session.message;
     };
@@ -58,8 +58,8 @@ class Session:
         for name, value in values.items():
             self.evaluate("session.set(...argument)", [name, value])
 
-    def trained(self):
-        return self.evaluate("trained()")
+    def trained(self, answer=None):
+        return self.evaluate("trained(argument)", answer)
 
     @property
     def state(self):
@@ -165,6 +165,128 @@ def test_with_early_stopping_the_accuracy_is_that_of_the_weights_that_are_kept(o
     assert said == f"Run 1 has finished: validation accuracy {accuracies[best]:.2%} {when}"
     name = session.evaluate("networkName(session.network)")
     assert name == f"Run 1, {accuracies[best]:.1%} on the validation set"
+    session.set(seed=1)
+    said = session.trained("100")
+    losses, accuracies = session.trials[1]["validation"]
+    best = int(np.argmin(losses))
+    assert best < len(losses) - 1 and accuracies[best] != max(accuracies)  # or this would be no test
+    came = f"validation accuracy {accuracies[best]:.2%} (epoch {best + 1})"
+    assert said == f"Run 2: {came}, you predicted 100.00%, {100 - 100 * accuracies[best]:.2f} points too high."
+
+
+def test_who_wants_to_predict_is_asked_before_a_run_and_told_how_far_off_it_was(session):
+    session.evaluate("(session.setPredicting(true), session.train(''))")
+    assert session.state["asking"] and not session.state["training"]
+    assert session.trained("97,4 %") == said(session.trials[0])
+    assert session.trials[0]["predicted"] == 0.974 and not session.state["asking"]
+
+
+@pytest.mark.parametrize(
+    "answer", ["", " ", "high", "9 7", "-0.1", "100.01", "97.4.1", "0,9,7", "NaN", "Infinity", "%"]
+)
+def test_what_is_no_percentage_is_refused_with_a_sentence(session, answer):
+    for _ in "ab":
+        session.evaluate("session.train(argument)", answer)
+    assert session.state["message"] == "Enter a number from 0 to 100, or press Skip."
+    assert session.state["asking"] and not session.state["training"]
+    session.trained()  # which is to skip
+    assert session.trials[0]["predicted"] is None and session.evaluate("session.score") == ""
+
+
+@pytest.mark.parametrize(
+    ("answer", "share"), [("0", 0), ("100%", 1), (" 97 ", 0.97), (".5", 0.005), ("97.456", 0.9746)]
+)
+def test_what_is_a_percentage_is_taken(session, answer, share):
+    session.trained(answer)
+    assert session.trials[0]["predicted"] == pytest.approx(share, abs=1e-9)
+
+
+def test_another_setting_takes_the_question_away(session):
+    session.evaluate("(session.setPredicting(true), session.train(''))")
+    session.set(units=24)
+    assert not session.state["asking"]
+    session.evaluate("(session.train(''), session.train('high'), session.setPredicting(false))")
+    assert not session.state["asking"] and session.state["message"] == ""
+
+
+def test_nothing_is_asked_that_is_known_or_that_trains_by_itself(session):
+    session.evaluate("session.setPredicting(true)")
+    session.trained("50")
+    session.evaluate("session.train('')")
+    assert "had this setting already" in session.state["message"] and not session.state["asking"]
+    session.evaluate("{ session.trials[0].weights = null; }")  # a curve that was kept without its network
+    assert (
+        session.trained("60")
+        == f"Run 2 has finished: validation accuracy {session.trials[1]['best']} after the last epoch."
+    )
+    assert session.trials[1]["predicted"] is None
+    session.evaluate("session.setAutomatic(true)")
+    session.set(units=24)
+    session.page.wait_for_function("session.trials.length === 3")
+    assert session.trials[2]["predicted"] is None
+
+
+def test_what_trains_goes_on_while_the_question_stands(session):
+    session.set(**SLOW)
+    session.evaluate("session.train()")
+    session.set(units=16, hidden_layers=1, epochs=1)
+    session.evaluate("session.train('')")
+    assert session.state["asking"] and session.state["training"]
+    session.trained("88")
+    assert [trial["predicted"] for trial in session.trials] == [0.88]
+
+
+def said(trial):
+    """What is said of a run of which a percentage was predicted."""
+    miss = 100 * trial["predicted"] - float(trial["best"].rstrip("%"))
+    way = f"{abs(miss):.2f} points too {'high' if miss > 0 else 'low'}" if abs(miss) > 1e-9 else "exactly right"
+    return f"Run {trial['number']}: validation accuracy {trial['best']}, you predicted {trial['predicted']:.2%}, {way}."
+
+
+def test_the_score_counts_the_predictions_of_finished_runs(session):
+    def score():
+        return session.evaluate("session.score")
+
+    def pretend(*runs):
+        """Runs that reached a percentage, each with what was predicted of it and how it ended."""
+        session.evaluate(
+            """(session.trials = argument.map(([came, predicted, state]) => ({
+                state, predicted: predicted === null ? null : predicted / 100,
+                history: {val_accuracy: [came / 100], val_loss: [1]}, recipe: {patience: 0} })))""",
+            runs,
+        )
+
+    assert score() == ""
+    pretend([97, None, "finished"], [50, 97, "stopped"], [10, 97, "failed"])
+    assert score() == ""
+    pretend([97.42, 97, "finished"], [50, 97, "stopped"])
+    assert score() == "1 finished run predicted: 0.42 points too low."
+    pretend([97.42, 97.42, "finished"])
+    assert score() == "1 finished run predicted: exactly right."
+    pretend([97.42, 97, "finished"], [97.3, 97.9, "finished"])
+    assert score() == (
+        "2 finished runs predicted: off by 0.51 points in the median; 1 too high, 1 too low; "
+        "0 of 1 nearer than what the run before had reached."
+    )
+    pretend(
+        [96, None, "finished"], [98, 97.5, "finished"], [90, 91, "stopped"], [97, 99, "finished"], [97, 97, "finished"]
+    )
+    assert score() == (
+        "3 finished runs predicted: off by 0.50 points in the median; 1 too high, 1 too low; "
+        "1 of 3 nearer than what the run before had reached."
+    )
+
+
+def test_a_prediction_is_among_what_is_saved_and_comes_back(session):
+    session.evaluate("session.setPredicting(true)")
+    session.trained("91")
+    saved = session.evaluate("JSON.parse(JSON.stringify(session.saved))")
+    session.evaluate("{ session.trials[0].predicted = null; session.predicting = false; }")
+    session.evaluate("session.restore(argument)", saved)
+    assert session.state["predicting"] and not session.state["asking"]
+    assert session.trials[0]["predicted"] == 0.91
+    session.evaluate("session.restore({trials: []})")
+    assert not session.state["predicting"]
 
 
 def test_runs_are_named_pinned_hidden_and_cleared(session):
@@ -264,8 +386,20 @@ SETTINGS = st.one_of(
 NUMBERS = st.integers(0, 12)
 PRESSES = st.one_of(
     SETTINGS.map(lambda setting: ["set", *setting]),
-    st.sampled_from([["train"], ["stop"], ["reset"], ["clear"], ["program"], ["wait", 50], ["wait to the end"]]),
-    st.booleans().map(lambda on: ["setAutomatic", on]),
+    st.sampled_from(
+        [
+            ["train"],
+            ["train", ""],
+            ["train", "97.4"],
+            ["stop"],
+            ["reset"],
+            ["clear"],
+            ["program"],
+            ["wait", 50],
+            ["wait to the end"],
+        ]
+    ),
+    st.tuples(st.sampled_from(["setAutomatic", "setPredicting"]), st.booleans()).map(list),
     st.tuples(NUMBERS, st.booleans(), st.booleans()).map(
         lambda c: ["change", c[0], {"name": "mine", "pinned": c[1], "hidden": c[2]}]
     ),
@@ -286,7 +420,7 @@ PRESS = """async ([presses, recipe]) => {
                 before.forEach((trial) => session.trials.includes(trial) || forgotten.add(trial.number));
         }
         const shown = session.trials.map((trial) => session.view(trial));
-        JSON.stringify([session.state, session.progress, shown, session.saved]);
+        JSON.stringify([session.state, session.progress, shown, session.score, session.saved]);
         if (engine.busy && !session.running) throw new Error("a run goes on that nobody knows of");
     }
     session.setAutomatic(false);

@@ -1,6 +1,7 @@
 // Loss and accuracy by epoch, of the runs of a panel; each run has a look, which the key and the table of runs share.
 
 import { h, say } from "./elements.js";
+import { percent } from "./session.js";
 
 const CHART = { left: 50, right: 12, top: 26, bottom: 30 };
 
@@ -70,7 +71,10 @@ function chart(name, reading, which, scaleFor) {
     const last = Math.max(1, ...series.map(({ trial }) => trial.epochs), series.length || !band ? 1 : band.epochs);
     const keras = (band?.validation[which] ?? []).slice(0, last);
     const means = keras.map(([mean]) => mean);
-    const scale = scaleFor([...trainings, ...validations, ...means], [...validations, ...means], height);
+    const shown = series.find(({ look }) => look === "shown");
+    const predicted = which && shown?.trial.predicted != null ? [shown.trial.predicted] : [];
+    const values = [...validations, ...means, ...predicted];
+    const scale = scaleFor([...trainings, ...values], values, height);
     const x = (epoch) => left + (epoch / last) * (width - left - right);
     const y = (value) => height - bottom - scale.place(value) * (height - top - bottom);
     const clip = (value) => Math.min(height - bottom, Math.max(top - 6, value));
@@ -90,6 +94,10 @@ function chart(name, reading, which, scaleFor) {
     const outline = [...edge(1), ...edge(-1).reverse()].map((point) => point.map((value) => value.toFixed(1)).join(" "));
     lines.replaceChildren(
       ...(keras.length ? [h("path", { d: `M${outline.join("L")}Z`, class: "band" })] : []),
+      ...predicted.flatMap((share) => [
+        h("path", { d: `M${left} ${y(share)}H${width - right}`, class: "shown predicted" }),
+        h("text", { x: width - right, y: height - bottom - 6, "text-anchor": "end", class: "shown predicted" }, `··· predicted ${percent(share)}`),
+      ]),
       ...series.flatMap(({ trial, look }) => {
         const training = trial.curve[1 + which].map((value, i) => [x(trial.curve[0][i]), y(value)]);
         const validation = trial.validation[which].map((value, i) => [x(i + 1), y(value)]);
@@ -100,10 +108,9 @@ function chart(name, reading, which, scaleFor) {
         ];
       }),
     );
-    const shown = series.find(({ look }) => look === "shown");
     const text = shown ? latest(shown.trial) : "";
     say(now, text);
-    node.setAttribute("aria-label", `${name} by epoch. ${shown ? `${shown.trial.title}: ${text}` : "No run is shown."}`);
+    node.setAttribute("aria-label", `${name} by epoch. ${shown ? [`${shown.trial.title}: ${text}`, ...predicted.map((share) => `predicted ${percent(share)}`)].join(", ") : "No run is shown."}`);
   }
 
   function latest(trial) {

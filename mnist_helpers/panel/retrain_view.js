@@ -13,18 +13,23 @@ export function retrainView(session, names) {
   const origin = isArticle ? "article" : "start";
   const problem = h("p", { class: "problem", role: "alert", id: freshId() });
   const controls = offered(session, names).map((control) => controlRow(control, session, problem.id));
-  const train = button("Train", () => session.train(), { class: "primary" });
+  const train = button("Train", () => begin(session.predicting ? answer.value : null), { class: "primary" });
   const stop = button("Stop", () => session.stop());
   const reset = button(`Reset to the ${origin}`, () => session.reset(), { title: "The controls go back; your runs stay" });
+  const predicting = h("input", { type: "checkbox", title: "Before each training, you are asked what it will reach", onchange: () => session.setPredicting(predicting.checked) });
   const moving = h("input", { type: "checkbox", onchange: () => session.setAutomatic(moving.checked) });
   const explain = button("Explain", () => explain.setAttribute("aria-pressed", panel.classList.toggle("explained")), {
     class: "explain", title: "What each control does", "aria-pressed": "false",
   });
   const facts = h("p", { class: "facts" });
   const bar = h("div", { class: "bar", role: "progressbar", "aria-label": "Training", "aria-valuemin": 0, "aria-valuemax": 100 }, h("div"));
-  const progress = h("p", { class: "progress" });
+  const progress = h("p", { class: "left" });
   const message = h("p", { class: "message", role: "status" });
-  const where = h("div", { class: "where" }, facts, bar, progress, message, problem);
+  const answer = h("input", {
+    type: "text", inputmode: "decimal", autocomplete: "off", onkeydown: ({ key }) => key === "Enter" && begin(answer.value),
+  });
+  const question = h("div", { class: "question" }, h("label", {}, "I predict ", answer, " % validation accuracy"), button("Skip", () => begin(null)));
+  const where = h("div", { class: "where" }, facts, bar, progress, question, message, problem);
   const charts = [lossChart(), accuracyChart()];
   const bandTitle = h("span");
   const key = h("span", { class: "key", hidden: true }, h("span", { class: "band" }), bandTitle);
@@ -38,6 +43,15 @@ export function retrainView(session, names) {
     h("p", {}, "The present setting as a plain Keras program. ", button("Copy", copyCode), " ", copied),
     h("pre", { tabindex: 0, role: "region", "aria-label": "Keras program" }, code),
   );
+
+  // Train, or ask; the focus goes to the question, and from it to where it came from.
+  function begin(prediction) {
+    const { asking } = session;
+    session.train(prediction);
+    answer.setAttribute("aria-invalid", String(session.asking && answer.value !== ""));
+    if (session.asking) answer.focus();
+    else if (asking) predicting.focus();
+  }
 
   let ofCode; // the setting whose program is shown
   async function showProgram() {
@@ -64,12 +78,15 @@ export function retrainView(session, names) {
     train.disabled = Boolean(state.problem) || (state.training && !state.changed);
     stop.disabled = !state.training;
     moving.checked = state.automatic;
+    predicting.checked = state.predicting;
+    where.classList.toggle("asking", state.asking);
+    if (!state.asking) answer.value = "";
     say(facts, state.problem ? "" : `${state.parameters} parameters, about ${state.expected} to train`);
     say(message, state.message);
     say(problem, state.problem ? state.problem.sentence : "");
     for (const control of controls) control.show(state.settings, state.problem);
     ended = session.trials.map((trial) => session.view(trial));
-    table.show(ended);
+    table.show(ended, session.score);
     showProgram();
   }
 
@@ -113,7 +130,7 @@ export function retrainView(session, names) {
     "section",
     { class: "mnist-panel retrain", "aria-label": "Retrain the network" },
     h("p", { class: "task" }, "Change one setting, press Train, and see whether the solid line, on images that are not trained on, ends better than the grey one of the run before."),
-    h("div", { class: "buttons" }, train, stop, reset, h("label", { class: "switch" }, moving, "Retrain as I move"), explain),
+    h("div", { class: "buttons" }, train, stop, reset, h("label", { class: "switch" }, moving, "Retrain as I move"), h("label", { class: "switch" }, predicting, "Predict first"), explain),
     where,
     h(
       "div",

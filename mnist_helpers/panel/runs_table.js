@@ -2,19 +2,21 @@
 
 import { sample } from "./charts.js";
 import { button, field, h, say } from "./elements.js";
+import { percent } from "./session.js";
 
 export function runsTable(session, origin) {
   const body = h("tbody");
   const empty = h("p", { class: "help" }, "No run yet: press Train.");
   const heading = ["Show", "Run", `Changed from the ${origin}`, "Best validation", "Test", "Time", "Actions"];
   const table = h("table", {}, h("thead", {}, h("tr", {}, ...heading.map((text) => h("th", { scope: "col" }, text)))), body);
+  const score = h("p", { class: "score" });
   const clear = button("Clear all but the pinned", () => session.clear());
   const why = h(
     "p",
     { class: "help" },
     "Decide by the validation set. The test score tells how good the run that you decided on is, on images that played no part in the decision; every look at it before that spoils it a little.",
   );
-  const node = h("div", { class: "trials" }, empty, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Runs" }, table), clear, why);
+  const node = h("div", { class: "trials" }, empty, score, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Runs" }, table), clear, why);
   const rows = new Map();
 
   function row(trial) {
@@ -32,7 +34,8 @@ export function runsTable(session, origin) {
     return { line, ...parts };
   }
 
-  function show(trials) {
+  function show(trials, howGood) {
+    say(score, howGood);
     empty.hidden = trials.length > 0;
     node.classList.toggle("filled", trials.length > 0);
     for (const number of rows.keys()) if (!trials.some((trial) => trial.number === number)) rows.delete(number);
@@ -45,7 +48,7 @@ export function runsTable(session, origin) {
       parts.name.setAttribute("aria-label", `Name of run ${trial.number}`);
       const note = { stopped: " (stopped)", failed: " (failed)" }[trial.state] ?? (trial.stored ? " (saved, not trained now)" : "");
       say(parts.differs, (trial.differs || "nothing") + note);
-      say(parts.best, trial.best ?? "–");
+      say(parts.best, (trial.best ?? "–") + (trial.predicted === null ? "" : `\npredicted ${percent(trial.predicted)}`));
       say(parts.seconds, trial.seconds);
       parts.pin.setAttribute("aria-pressed", String(trial.pinned));
       parts.pin.setAttribute("aria-label", `Pin ${trial.title}`);

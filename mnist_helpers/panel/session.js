@@ -13,10 +13,12 @@ export class Session {
   running = null;
   message = "";
   automatic = false;
+  predicting = false; // whether the reader wants to be asked before a run
   restoring = false;
   band = undefined; // in the book's pages, Keras's result of the nearest setting, if there is one, or null
   #listeners = new Set();
   #number = 0;
+  #asked = null; // the settings whose result the reader is asked to predict; others take the question away
   #pace = 1; // how long a run takes, as a share of what was expected
   #prepareSoon = later(50, () => this.#prepare());
   #trainSoon = later(150, () => this.automatic && this.train());
@@ -85,24 +87,44 @@ export class Session {
     this.tell();
   }
 
-  train() {
+  setPredicting(on) {
+    if (this.asking) this.message = "";
+    this.predicting = on;
+    this.#asked = null;
+    this.tell();
+  }
+
+  get asking() {
+    return this.#asked === this.settings;
+  }
+
+  // `answer` is what the reader predicts, as it was typed: the first one, still empty, asks. Null trains without asking.
+  train(answer = null) {
     if (this.problem) {
       this.message = "This setting cannot be trained.";
       return this.tell();
     }
     if (this.running && !this.changed) return;
-    this.#abandon();
     const known = this.trials.filter((trial) => trial.state === "finished" && trial.images === this.images && same(trial.settings, this.settings));
     const again = known.find(({ weights }) => weights);
     if (again) {
+      this.#abandon();
       this.shown = again;
       again.hidden = false;
       this.message = `${titleOf(again)} had this setting already: here it is again, at once.`;
       return this.tell();
     }
+    const predicted = answer === null || known.length ? null : shareOf(answer);
+    if (Number.isNaN(predicted)) {
+      this.message = this.asking ? "Enter a number from 0 to 100, or press Skip." : "";
+      this.#asked = this.settings;
+      return this.tell();
+    }
+    this.#abandon();
     const [recipe, seed] = this.job;
-    const trial = this.#newTrial({ number: ++this.#number, recipe, seed });
+    const trial = this.#newTrial({ number: ++this.#number, recipe, seed, predicted });
     this.message = "";
+    this.#asked = null;
     this.shown = this.running = trial;
     const order = { recipe, seed, address: this.images.address, anew: known.length > 0 };
     trial.id = this.engine.train(order, (report) => this.#hear(trial, report));
@@ -113,7 +135,7 @@ export class Session {
     return {
       settings: settingsOf(known.recipe, known.seed, this.setup), images: this.images, state: "training",
       curve: [], pointsInLast: 1, reportsAPoint: 1, history: { loss: [], accuracy: [], val_loss: [], val_accuracy: [], seconds: [] },
-      fraction: 0, first: null, seconds: 0, weights: null, stored: false, ended: false, test: null, name: "", pinned: false, hidden: false, ...known,
+      fraction: 0, first: null, seconds: 0, weights: null, stored: false, ended: false, predicted: null, test: null, name: "", pinned: false, hidden: false, ...known,
     };
   }
 
@@ -231,14 +253,14 @@ export class Session {
   // ---- for a page that is opened again, while the engine has lived on
 
   get saved() {
-    const keep = ({ id, number, recipe, seed, test, name, pinned, hidden }) => ({ id, number, recipe, seed, test, name, pinned, hidden });
-    const { settings, automatic, shown, trials, running } = this;
-    return { settings, automatic, shown: shown?.number ?? null, trials: [...trials, running].filter(Boolean).map(keep) };
+    const keep = ({ id, number, recipe, seed, predicted, test, name, pinned, hidden }) => ({ id, number, recipe, seed, predicted, test, name, pinned, hidden });
+    const { settings, automatic, predicting, shown, trials, running } = this;
+    return { settings, automatic, predicting, shown: shown?.number ?? null, trials: [...trials, running].filter(Boolean).map(keep) };
   }
 
-  async restore({ settings, automatic, shown, trials }) {
+  async restore({ settings, automatic, predicting, shown, trials }) {
     this.restoring = true;
-    Object.assign(this, { settings: settings ?? this.settings, automatic: automatic ?? false });
+    Object.assign(this, { settings: settings ?? this.settings, automatic: automatic ?? false, predicting: predicting ?? false });
     this.#number = Math.max(this.#number, ...trials.map(({ number }) => number));
     const before = [...this.trials, this.shown];
     const found = (await Promise.all(trials.map((known) => this.#recall(known)))).filter(Boolean);
@@ -270,6 +292,8 @@ export class Session {
       training: this.running !== null && this.running.state === "training",
       changed: this.changed,
       automatic: this.automatic,
+      predicting: this.predicting,
+      asking: this.asking,
       message: this.message,
       shown: this.shown?.number ?? null,
     };
@@ -288,11 +312,31 @@ export class Session {
     return { fraction: trial.fraction, text };
   }
 
+  // How good the predictions were, of all runs that have come to their end; the run before is what they have to beat.
+  get score() {
+    const finished = this.trials.filter(({ state }) => state === "finished");
+    const predicted = finished.filter((trial) => trial.predicted !== null);
+    const misses = predicted.map(missedBy);
+    if (misses.length < 2) return misses.length ? `1 finished run predicted: ${verdict(misses[0])}.` : "";
+    const sizes = misses.map(Math.abs).sort((a, b) => a - b), last = sizes.length - 1;
+    const median = (sizes[Math.floor(last / 2)] + sizes[Math.ceil(last / 2)]) / 2;
+    const later = predicted.filter((trial) => trial !== finished[0]);
+    const nearer = later.filter((trial) => {
+      const before = finished[finished.indexOf(trial) - 1];
+      return Math.abs(missedBy(trial)) < Math.abs(points(reached(before), reached(trial)));
+    });
+    return (
+      `${misses.length} finished runs predicted: off by ${median.toFixed(2)} points in the median; ` +
+      `${misses.filter((miss) => miss > 0).length} too high, ${misses.filter((miss) => miss < 0).length} too low; ` +
+      `${nearer.length} of ${later.length} nearer than what the run before had reached.`
+    );
+  }
+
   view(trial) {
-    const { history, curve, number, state, stored, recipe, seconds, test, weights, pinned, hidden } = trial;
+    const { history, curve, number, state, stored, recipe, seconds, predicted, test, weights, pinned, hidden } = trial;
     const few = trial.images.training < this.most ? " (fewer images loaded)" : "";
     return {
-      number, state, stored, pinned, hidden,
+      number, state, stored, pinned, hidden, predicted,
       title: titleOf(trial),
       differs: changedSettings(trial.settings, this.origin) + few,
       epochs: recipe.epochs,
@@ -316,22 +360,42 @@ function keptEpoch({ history: { val_loss }, recipe: { patience } }) {
   return patience ? val_loss.indexOf(Math.min(...val_loss)) : val_loss.length - 1;
 }
 
+const reached = (trial) => trial.history.val_accuracy[keptEpoch(trial)];
+
+// The share that a reader has typed as a percentage, with two decimals at most, or NaN.
+function shareOf(text) {
+  const share = Math.round(100 * (text.trim().replace(/\s*%$/, "").replace(",", ".") || NaN)) / 1e4;
+  return share >= 0 && share <= 1 ? share : NaN;
+}
+
+// By how many percentage points a share is above another, as both are written.
+function points(share, other) {
+  const [first, second] = [share, other].map((value) => Number((100 * value).toFixed(2)));
+  return Number((first - second).toFixed(2));
+}
+
+const missedBy = (trial) => points(trial.predicted, reached(trial));
+const verdict = (miss) => (miss ? `${Math.abs(miss).toFixed(2)} points too ${miss > 0 ? "high" : "low"}` : "exactly right");
+
 // A trial's network, as a panel that asks it names it.
 export function networkName(trial) {
   if (!trial) return "no network yet";
   const state = { training: " (training)", stopped: " (stopped)" }[trial.state] ?? "";
-  const accuracy = trial.history.val_accuracy[keptEpoch(trial)];
+  const accuracy = reached(trial);
   return `${titleOf(trial)}${state}${accuracy === undefined ? "" : `, ${(100 * accuracy).toFixed(1)}% on the validation set`}`;
 }
 
 function outcome(trial) {
   if (trial.state === "failed") return `${titleOf(trial)} failed.`;
-  if (trial.stored && trial.weights) return "This setting was trained before: here is the run as it was saved.";
-  if (trial.stored) return "This setting was trained before: here is its curve. Press Train to get its network too.";
+  if (trial.stored && !trial.weights) return "This setting was trained before: here is its curve. Press Train to get its network too.";
   if (trial.state === "stopped") return `${titleOf(trial)} was stopped in epoch ${epochOf(trial)}; what it reached is kept.`;
-  const kept = keptEpoch(trial), accuracies = trial.history.val_accuracy;
-  const when = kept === accuracies.length - 1 ? "the last epoch" : `epoch ${kept + 1}, whose weights are kept`;
-  return `${titleOf(trial)} has finished: validation accuracy ${percent(accuracies[kept])} after ${when}.`;
+  const kept = keptEpoch(trial), last = kept === trial.history.val_accuracy.length - 1, accuracy = percent(reached(trial));
+  if (trial.predicted !== null) {
+    const came = `validation accuracy ${accuracy}${last ? "" : ` (epoch ${kept + 1})`}`;
+    return `${titleOf(trial)}: ${came}, you predicted ${percent(trial.predicted)}, ${verdict(missedBy(trial))}.`;
+  }
+  if (trial.stored) return "This setting was trained before: here is the run as it was saved.";
+  return `${titleOf(trial)} has finished: validation accuracy ${accuracy} after ${last ? "the last epoch" : `epoch ${kept + 1}, whose weights are kept`}.`;
 }
 
 function duration(seconds) {
