@@ -400,6 +400,81 @@ def heat_table(
     return figure
 
 
+@_figure
+def small_network(x: np.ndarray, label: int, W1: np.ndarray, b1: np.ndarray, W2: np.ndarray, b2: np.ndarray) -> Figure:
+    """Draw a network of two inputs, two hidden units and two outputs, from top to bottom, with its weights.
+
+    Parameters
+    ----------
+    x : numpy.ndarray
+        The inputs, shape (2,).
+    label : int
+        Which output is that of the example's class.
+    W1, W2 : numpy.ndarray
+        Shape (2, 2): from the row's unit to the column's.
+    b1, b2 : numpy.ndarray
+        Shape (2,).
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH, 4.2))
+    rows = {0: 2.0, 1: 1.0, 2: 0.0}
+    texts = {
+        0: [f"x[{i}] = {x[i]:.4g}" for i in range(2)],
+        1: [f"hidden unit {i}\nb1[{i}] = {b1[i]:.4g}" for i in range(2)],
+        2: [f"output {i}, y[{i}] = {int(label == i)}\nb2[{i}] = {b2[i]:.4g}" for i in range(2)],
+    }
+    for layer, (name, weights) in enumerate({"W1": W1, "W2": W2}.items()):
+        for (start, end), weight in np.ndenumerate(weights):
+            axis.plot([start, end], [rows[layer], rows[layer + 1]], color=GREY, linewidth=1.2, zorder=1)
+            along = 0.5 if start == end else 0.32
+            place = start + along * (end - start), rows[layer] - along
+            axis.text(*place, f"{name}[{start},{end}]\n{weight:.4g}", ha="center", va="center", fontsize=8.5,
+                      bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1.5})  # fmt: skip
+    for layer, row in rows.items():
+        for unit, text in enumerate(texts[layer]):
+            axis.text(unit, row, text, ha="center", va="center", linespacing=1.5,
+                      bbox={"boxstyle": "round,pad=0.5", "facecolor": PAPER, "edgecolor": INK})  # fmt: skip
+    axis.set(xlim=(-0.4, 1.4), ylim=(-0.25, 2.2))
+    axis.axis("off")
+    return figure
+
+
+@_figure
+def landscape(
+    values: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    names: Sequence[str],
+    levels: Sequence[float],
+    start: Sequence[float],
+) -> Figure:
+    """Draw a loss over two weights as a map with lines of equal loss; a dot marks a start, a diamond the lowest point.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Shape (rows, columns).
+    x, y : numpy.ndarray
+        Where the columns and the rows are, shapes (columns,) and (rows,).
+    names : sequence of str
+        Of x and of y.
+    levels : sequence of float
+        The losses of the lines, rising; the first and the last are the lowest and the highest.
+    start : sequence of float
+        As x and y.
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH, 4.4))
+    # As on the panel, each step between two lines takes as much of the colour.
+    heights = np.interp(values, levels, np.linspace(0, 0.75, len(levels)))
+    axis.pcolormesh(x, y, heights, cmap=INK_ON_PAPER, vmin=0, vmax=1, shading="gouraud", rasterized=True)
+    lines = axis.contour(x, y, values, levels=levels[1:-1], colors=INK, linewidths=0.7, linestyles="solid")
+    axis.clabel(lines, fmt="%g", fontsize=8)
+    row, column = np.unravel_index(values.argmin(), values.shape)
+    axis.plot(x[column], y[row], "D", color=COLOURS[2], markeredgecolor=PAPER, markersize=8)
+    axis.plot(*start, "o", color=COLOURS[1], markeredgecolor=PAPER, markersize=9)
+    axis.set(xlabel=names[0], ylabel=names[1])
+    return figure
+
+
 def _in_per_cent(share, _) -> str:
     return f"{100 * share:g}%"
 
