@@ -157,7 +157,7 @@ def _finite(name: str, values, shape: tuple[int, ...]) -> np.ndarray:
     try:
         array = np.asarray(values, dtype=float)
     except (TypeError, ValueError):
-        raise PanelError(f"{name} is {values!r}; expected numbers of shape {shape}.") from None
+        raise PanelError(f"{name} is no array of numbers; expected one of shape {shape}.") from None
     if array.shape != shape:
         raise PanelError(f"{name} has shape {array.shape}; expected {shape}.")
     if not np.isfinite(array).all():
@@ -169,7 +169,7 @@ def _evenly_spaced(name: str, values) -> np.ndarray:
     array = _finite(name, values, np.shape(values)[:1] or (4,))
     steps = np.diff(array)
     if len(array) < 4 or steps.min() <= 0 or np.ptp(steps) > 1e-3 * steps.mean():
-        raise PanelError(f"{name} is {values!r}; expected at least 4 numbers, rising and evenly spaced.")
+        raise PanelError(f"{name} does not rise evenly; expected at least 4 numbers, the same step apart.")
     return array
 
 

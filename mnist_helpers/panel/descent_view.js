@@ -38,7 +38,7 @@ export const steppedDown = (point, slope, learningRate) => point.map((value, i) 
 // ---- The map ----
 
 const MAP = { width: 400, height: 330, left: 46, right: 10, top: 10, bottom: 40 };
-const FINE = 3; // points of the drawing for each of the grid
+const FINE = 2; // points of the drawing for each of the grid
 
 // How high a loss stands on the map, from 0 to 1: each step between two lines is as high.
 export function heightOf(loss, levels) {
@@ -96,8 +96,11 @@ function mapDrawing(setup, label, chosen) {
   const lines = levels.slice(1, -1).map((level) => h("path", { class: "contour", d: contour(grid, level, (column) => toX(atColumn(column)), (row) => toY(atRow(row))) }));
   const under = h("path", { class: "halo" }), path = h("path", { class: "descent" }), dots = h("g", { class: "dots" });
   const marker = h("circle", { r: 7, class: "marker" });
+  const lowest = grid.flat().reduce((best, loss, i, all) => (loss < all[best] ? i : best), 0);
+  const [lowX, lowY] = [toX(atColumn(lowest % columns)), toY(atRow(Math.floor(lowest / columns)))];
+  const diamond = h("path", { class: "lowest", d: `M${lowX - 6} ${lowY}l6 -6l6 6l-6 6Z` }, h("title", {}, "lowest loss"));
   const frame = { x: left, y: top, width: width - left - right, height: height - top - bottom };
-  const clip = h("svg", { ...frame, viewBox: `${left} ${top} ${frame.width} ${frame.height}` }, ...lines, under, path, dots);
+  const clip = h("svg", { ...frame, viewBox: `${left} ${top} ${frame.width} ${frame.height}` }, ...lines, diamond, under, path, dots);
   const svg = h("svg", { viewBox: `0 0 ${width} ${height}`, role: "application", tabindex: 0, "aria-label": label }, h("rect", { ...frame, class: "frame" }), axes, clip, marker);
 
   function point(event) {
@@ -162,7 +165,10 @@ export function descentView(setup) {
   let points, found, losses; // where the descent has been; what stands at the last point, null off the map; the losses
 
   function begin(at) {
-    start = at.map((value, i) => Math.min([x, y][i][1], Math.max([x, y][i][0], value)));
+    start = at.map((value, i) => {
+      const [low, high] = [x, y][i], decimals = Math.max(0, 4 - Math.floor(Math.log10(high - low)));
+      return Math.min(high, Math.max(low, Number(value.toFixed(decimals)))); // as fine as one can point
+    });
     points = [start];
     found = lossAt(setup, start);
     losses = [found.loss];
@@ -198,7 +204,7 @@ export function descentView(setup) {
     (point, to) => backToStart(point ?? start.map((value, i) => value + to[i] * cell[i])));
   const fall = descentChart();
   const one = button("Step", () => step(1), { class: "primary" }), ten = button("10 steps", () => step(10));
-  const again = button("Back to the start", () => backToStart());
+  const again = button("To the start", () => backToStart());
   const [low, high] = setup.rates.map(Math.log), STOPS = 60;
   const rates = Array.from({ length: STOPS + 1 }, (_, i) => Number(Math.exp(low + (i / STOPS) * (high - low)).toPrecision(2)));
   const startRate = Math.round(((Math.log(rate) - low) / (high - low || 1)) * STOPS);
@@ -209,7 +215,7 @@ export function descentView(setup) {
     show(message.textContent);
   });
   const message = h("p", { role: "status", class: "message" });
-  const facts = h("dl", { class: "facts" }), formulas = h("div", { class: "formulas" });
+  const facts = h("dl", {}), which = h("h3"), formulas = h("div", { class: "formulas" });
 
   function show(text, before) {
     map.draw(points);
@@ -223,6 +229,7 @@ export function descentView(setup) {
     facts.replaceChildren(...rows.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
     const at = before?.point ?? points.at(-1), slope = before?.slope ?? found?.slope;
     const signed = (value) => (value < 0 ? `(${readable(value)})` : readable(value));
+    say(which, before ? `Step ${points.length - 1}` : "The next step");
     formulas.replaceChildren(...(slope ? names.map((name, i) => h("p", {}, `${name} ← ${readable(at[i])} − ${readable(rate)} · ${signed(slope[i])} = ${readable(at[i] - rate * slope[i])}`)) : []));
     for (const node of [one, ten]) allow(node, found && points.length <= MOST_STEPS);
     allow(again, points.length > 1);
@@ -242,7 +249,7 @@ export function descentView(setup) {
     h("div", { class: "buttons" }, one, ten, again),
     h("div", { class: "columns" },
       h("div", {}, map.node, h("p", { class: "help" }, "The loss on the lines of the map:"), key),
-      h("div", {}, rateSlider.node, message, facts, formulas, h("h3", {}, "Loss by step (log scale)"), fall.node,
+      h("div", {}, rateSlider.node, message, facts, which, formulas, h("h3", {}, "Loss by step (log scale)"), fall.node,
         h("p", { class: "help" }, "Press or drag on the map to choose another start; with the keyboard, the arrow keys move it. The loss was computed at the points of a grid. Between them the map is a smooth surface through those points, and the slope is that of this surface.")),
     ),
   );

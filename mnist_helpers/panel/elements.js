@@ -50,11 +50,12 @@ export function slider(label, values, place, written, moved) {
   return { node: h("div", { class: "control slider" }, h("label", { for: id }, label), input, value), set };
 }
 
-// A number as it is read: three decimals, or two digits where it is smaller than those.
+// A number as it is read: three decimals, fewer where it is large, and two digits where it is smaller than that.
 export function readable(number) {
   const size = Math.abs(number);
-  const digits = size >= 1e6 || (size && size < 1e-4) ? number.toExponential(1) : String(Number(size >= 0.01 ? number.toFixed(3) : number.toPrecision(2)));
-  return digits.replace(/-/g, "−");
+  if (size >= 1e5 || (size > 0 && size < 1e-4)) return number.toExponential(1).replace("+", "").replace(/-/g, "−");
+  const decimals = Math.max(0, 3 - Math.floor(Math.log10(Math.max(1, size))));
+  return String(Number(size < 0.01 ? number.toPrecision(2) : number.toFixed(decimals))).replace("-", "−");
 }
 
 // A button that keeps the keyboard's focus when there is nothing for it to do.

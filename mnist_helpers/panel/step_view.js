@@ -88,14 +88,14 @@ export function stepsThrough(network, pass, learningRate) {
   const backward = [
     {
       title: "Slope of the loss in the outputs’ sums",
-      sentence: "Now backward. dz2 is the slope of the loss in z2: by how much L changes for each unit that z2 grows. For softmax and cross-entropy together it is the probability less what it should have been.",
+      sentence: "Now backward. dz2 is the slope of the loss in z2: how fast L changes with it. For softmax and cross-entropy together it is the probability less what it should have been.",
       formulas: BOTH.map((k) => `dz2[${k}] = p[${k}] − y[${k}] = ${readable(p[k])} − ${y[k]} = ${readable(dz2[k])}`),
       shows: ["dz2[0]", "dz2[1]"],
       about: ["p[0]", "p[1]", "y[0]", "y[1]"],
     },
     ...BOTH.map((k) => ({
       title: `Gradient of the weights into output ${k}`,
-      sentence: `In the sum, the weight is multiplied by the activation before it. So by the chain rule its gradient is that activation times dz2[${k}]. The bias stands in the sum by itself: its gradient is dz2[${k}].`,
+      sentence: `In the sum z2[${k}] each weight is multiplied by an activation. By the chain rule its gradient is that activation times dz2[${k}]. The bias is added as it is, so its gradient is dz2[${k}].`,
       formulas: [...BOTH.map((j) => `dW2[${j},${k}] = a1[${j}] · dz2[${k}] = ${readable(a1[j])} · ${factor(dz2[k])} = ${readable(dW2[j][k])}`), `db2[${k}] = dz2[${k}] = ${readable(dz2[k])}`],
       shows: [...edges("dW2", k), `db2[${k}]`],
       about: ["a1[0]", "a1[1]", `dz2[${k}]`],
@@ -151,6 +151,7 @@ const quantity = (key) => key.match(/^(\w+)\[?(\d)?,?(\d)?/).slice(1); // "W1[0,
 function networkDrawing() {
   const texts = []; // each {node, key, kind}
   const marks = []; // each {node, key}: what lights up with a quantity
+  const backings = []; // each {node, keys}: what keeps a line from crossing its label, as high as that
   const lines = h("g"), boxes = h("g"), labels = h("g");
 
   function write(parent, x, y, key, kind, anchor = "middle") {
@@ -164,7 +165,7 @@ function networkDrawing() {
     const left = middle - width / 2, height = DRAWN.line * (rows.length + (title ? 1 : 0)) + 10;
     const frame = h("rect", { x: left, y: top, width, height, rx: 6, class: "unit" });
     boxes.append(frame);
-    if (title) boxes.append(h("text", { x: left + 7, y: top + 16, class: "title" }, title), h("text", { x: left + width - 7, y: top + 16, "text-anchor": "end", class: "slope letter" }, "slope"));
+    if (title) boxes.append(h("text", { x: left + 7, y: top + 16, class: "title" }, title), h("text", { x: left + width - 7, y: top + 16, "text-anchor": "end", class: "slope letter heading" }, "slope"));
     rows.forEach(([key, slope], i) => {
       const y = top + 17 + DRAWN.line * (i + (title ? 1 : 0));
       boxes.append(h("text", { x: left + 7, y, class: "letter" }, key));
@@ -186,6 +187,11 @@ function networkDrawing() {
       const x = straight ? start + (i ? 9 : -9) : start + along * (end - start);
       const anchor = straight ? (i ? "start" : "end") : "middle";
       const y = from + along * (to - from) - 17;
+      if (!straight) {
+        const node = h("rect", { x: x - 27, y: y - 11, width: 54, class: "backing" });
+        backings.push({ node, keys: [`products${layer}[${i},${j}]`, `dW${layer}[${i},${j}]`] });
+        labels.append(node);
+      }
       labels.append(h("text", { x, y, "text-anchor": anchor, class: "letter" }, key));
       write(labels, x, y + 15, key, "number", anchor);
       write(labels, x, y + 30, `products${layer}[${i},${j}]`, "product", anchor);
@@ -214,11 +220,13 @@ function networkDrawing() {
       const updated = shown.has("update") && letter in next && /^[Wb]/.test(letter);
       const replaced = shown.has("update") && letter.startsWith("products");
       const value = letter === "L" ? pass.L : read((updated ? next : given && letter !== "y" ? network : pass)[letter]);
-      say(node, !visible || replaced ? "" : `${updated ? "→ " : SIGNS[kind]}${readable(value)}`);
+      say(node, !visible || replaced ? "" : `${updated && letter[0] === "W" ? "→ " : SIGNS[kind]}${readable(value)}`);
       node.setAttribute("class", `${kind}${updated ? " new" : ""}${fresh.has(key) ? " fresh" : lit.has(key) ? " lit" : ""}`);
     }
+    for (const { node, keys } of backings) node.setAttribute("height", 30 + 15 * keys.filter((key) => shown.has(key)).length);
     const about = new Set(marks.filter(({ key }) => fresh.has(key)).map(({ node }) => node));
     for (const { node } of marks) node.classList.toggle("lit", about.has(node));
+    node.classList.toggle("sloped", shown.has("dz2[0]"));
     node.dataset.phase = step?.phase ?? "";
   }
   return { node, draw };
@@ -297,7 +305,7 @@ export function stepView(setup) {
     const past = every.slice(0, taken), step = past.at(-1), following = every[taken];
     const shown = new Set(past.flatMap(({ shows }) => shows));
     drawing.draw(network, pass, all[updates + 1].network, shown, step);
-    say(onward, following?.phase ?? "Forward again");
+    say(onward, following?.phase ?? "Forward");
     allow(backward, taken || updates);
     say(where, `${updates ? `After ${updates} update${updates > 1 ? "s" : ""}, step` : "Step"} ${taken} of ${every.length}${step ? `: ${step.phase.toLowerCase()}` : ""}`);
     say(title, step?.title ?? (updates ? "The new weights" : "Before the first step"));
@@ -328,7 +336,7 @@ export function stepView(setup) {
       h("div", { class: "words" }, where, told, losses),
       drawing.node,
       h("div", { class: "settings" },
-        h("p", { class: "legend" }, h("span", { class: "number" }, "plain: value"), h("span", { class: "product" }, "blue ⇒: weight times what came in"), h("span", { class: "slope" }, "red: slope of the loss in it (d)"), h("span", { class: "new" }, "green →: after the update")),
+        h("p", { class: "legend" }, h("span", { class: "number" }, "plain: value"), h("span", { class: "product" }, "blue: weight times what came in (⇒)"), h("span", { class: "slope" }, "red: slope of the loss in it (d)"), h("span", { class: "new" }, "green: after the update (→)")),
         ...sliders.map(({ node }) => node),
         h("p", { class: "help" }, "With the keyboard: once a button has the focus, the arrow keys → and ← step forward and back."),
         h("details", {}, h("summary", {}, "All steps so far, as a list"), list),
