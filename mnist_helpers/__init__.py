@@ -19,5 +19,6 @@ floor  module            holds
 5      ``kernel_engine`` what computes for a panel in JupyterLab; what decides there is its program, in ``panel/``
 5      ``published``     the runs too long for a page, which come with the package, and how they are done anew
 6      ``panels``        ``retrain_panel``, ``draw_panel``, ``explore_panel``: the widgets
+7      ``learning_panels`` ``step_panel``, ``descent_panel``: the widgets that show how a network learns
 =====  =================  =================================================================
 """

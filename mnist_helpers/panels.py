@@ -31,10 +31,7 @@ from mnist_helpers.recipe import ARTICLE, Recipe, checked_seed
 from mnist_helpers.run import Run
 
 PROGRAM = Path(__file__).with_name("panel")
-HOW = (
-    "This is a still: where JavaScript runs, the page trains the network itself; "
-    "or run this notebook on your own machine (<code>make lab</code>)."
-)
+HOW = "This is a still: where JavaScript runs, {}; or run this notebook on your own machine (<code>make lab</code>)."
 
 
 class PanelError(ValueError):
@@ -127,7 +124,7 @@ def _program() -> str:
     return "".join(re.sub(r"^(import .*\n|export (?!default))", "", texts[name], flags=re.MULTILINE) for name in joined)
 
 
-class _Panel(anywidget.AnyWidget):
+class Panel(anywidget.AnyWidget):
     """A widget whose other face is HTML, for pages without a kernel.
 
     In ``setup`` stand the name of the panel, its view, and what that has to know.
@@ -135,12 +132,12 @@ class _Panel(anywidget.AnyWidget):
 
     _esm = _program()
     _css = PROGRAM / "panel.css"
+    _live = "the page trains the network itself"  # what the panel does where a page has it instead of its still
     setup = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, engine: KernelEngine, setup: dict, **traits):
-        self._engine, self.name = engine, uuid4().hex
+    def __init__(self, setup: dict, **traits):
+        self.name = uuid4().hex
         super().__init__(setup={"view": self._view, "name": self.name} | setup, **traits)
-        self.on_msg(lambda _, message, __: engine.obey(message))
 
     def _repr_mimebundle_(self, **options):
         bundle, metadata = super()._repr_mimebundle_(**options)
@@ -159,7 +156,7 @@ class _Panel(anywidget.AnyWidget):
             figure.savefig(file, format="png", dpi=200)
             source = base64.b64encode(file.getvalue()).decode()
             picture = f'<img src="data:image/png;base64,{source}" alt="{html.escape(alt)}">'
-        caption = f'{html.escape(text)} <span class="panel-how">{HOW}</span>'
+        caption = f'{html.escape(text)} <span class="panel-how">{HOW.format(self._live)}</span>'
         written = "".join(f' {name}="{html.escape(str(value))}"' for name, value in self._attributes().items())
         return (
             f'<mnist-lab view="{self._view}"{written}><figure class="panel-still">{picture}'
@@ -167,7 +164,16 @@ class _Panel(anywidget.AnyWidget):
         )
 
 
-class RetrainPanel(_Panel):
+class _ComputingPanel(Panel):
+    """A panel for which the kernel computes."""
+
+    def __init__(self, engine: KernelEngine, setup: dict, **traits):
+        self._engine = engine
+        super().__init__(setup, **traits)
+        self.on_msg(lambda _, message, __: engine.obey(message))
+
+
+class RetrainPanel(_ComputingPanel):
     """The widget that ``retrain_panel`` gives."""
 
     _view = "retrain"
@@ -208,7 +214,7 @@ class RetrainPanel(_Panel):
         )
 
 
-class _AskingPanel(_Panel):
+class _AskingPanel(_ComputingPanel):
     """A panel that asks a network: a retrain panel's, whichever that shows, or one that it was given."""
 
     def __init__(self, network: "Run | keras.Model | RetrainPanel", data: Mnist):

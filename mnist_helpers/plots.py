@@ -8,6 +8,7 @@ letters, to be read on a phone. Floor 4 of the package.
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
+from types import MappingProxyType
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -617,6 +618,90 @@ def _write(axis, texts, size):
     for (row, column), bright in np.ndenumerate(brightness):
         colour = INK if bright > 0.22 else PAPER  # where both have the same contrast
         axis.text(column, row, texts[row][column], ha="center", va="center", color=colour, fontsize=size)
+
+
+@_figure
+def small_network(x: np.ndarray, label: int, W1: np.ndarray, b1: np.ndarray, W2: np.ndarray, b2: np.ndarray) -> Figure:
+    """Draw a network of two inputs, two hidden units and two outputs, from top to bottom, with its weights.
+
+    Parameters
+    ----------
+    x : numpy.ndarray
+        The inputs, shape (2,).
+    label : int
+        Which output is that of the example's class.
+    W1, W2 : numpy.ndarray
+        Shape (2, 2): from the row's unit to the column's.
+    b1, b2 : numpy.ndarray
+        Shape (2,).
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH, 4.2))
+    rows = {0: 2.0, 1: 1.0, 2: 0.0}
+    texts = {
+        0: [f"x[{i}] = {x[i]:.4g}" for i in range(2)],
+        1: [f"hidden unit {i}\nb1[{i}] = {b1[i]:.4g}" for i in range(2)],
+        2: [f"output {i}, y[{i}] = {int(label == i)}\nb2[{i}] = {b2[i]:.4g}" for i in range(2)],
+    }
+    for layer, (name, weights) in enumerate({"W1": W1, "W2": W2}.items()):
+        for (start, end), weight in np.ndenumerate(weights):
+            axis.plot([start, end], [rows[layer], rows[layer + 1]], color=GREY, linewidth=1.2, zorder=1)
+            along = 0.5 if start == end else 0.32
+            place = start + along * (end - start), rows[layer] - along
+            axis.text(*place, f"{name}[{start},{end}]\n{weight:.4g}", ha="center", va="center", fontsize=8.5,
+                      bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1.5})  # fmt: skip
+    for layer, row in rows.items():
+        for unit, text in enumerate(texts[layer]):
+            axis.text(unit, row, text, ha="center", va="center", linespacing=1.5,
+                      bbox={"boxstyle": "round,pad=0.5", "facecolor": PAPER, "edgecolor": INK})  # fmt: skip
+    axis.set(xlim=(-0.4, 1.4), ylim=(-0.25, 2.2))
+    axis.axis("off")
+    return figure
+
+
+@_figure
+def landscape(
+    values: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    names: Sequence[str],
+    levels: Sequence[float],
+    start: Sequence[float],
+    paths: Mapping[str, np.ndarray] = MappingProxyType({}),
+) -> Figure:
+    """Draw a loss over two weights as a map with lines of equal loss; a dot marks a start, a diamond the lowest point.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Shape (rows, columns).
+    x, y : numpy.ndarray
+        Where the columns and the rows are, shapes (columns,) and (rows,).
+    names : sequence of str
+        Of x and of y.
+    levels : sequence of float
+        The losses of the lines, rising; the first and the last are the lowest and the highest.
+    start : sequence of float
+        As x and y.
+    paths : mapping of str to numpy.ndarray
+        For each label in the legend the places of a descent, as x and y, shape (steps + 1, 2).
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH, 4.4))
+    # As on the panel, each step between two lines takes as much of the colour.
+    heights = np.interp(values, levels, np.linspace(0, 0.75, len(levels)))
+    axis.pcolormesh(x, y, heights, cmap=INK_ON_PAPER, vmin=0, vmax=1, shading="gouraud", rasterized=True)
+    lines = axis.contour(x, y, values, levels=levels[1:-1], colors=INK, linewidths=0.7, linestyles="solid")
+    axis.clabel(lines, fmt="%g", fontsize=8)
+    row, column = np.unravel_index(values.argmin(), values.shape)
+    axis.plot(x[column], y[row], "D", color=COLOURS[2], markeredgecolor=PAPER, markersize=8)
+    for number, (name, path) in enumerate(paths.items()):
+        colour, marker = _look(number)
+        axis.plot(*np.transpose(path), color=colour, marker=marker, markersize=4, linewidth=1.6, label=name)
+    axis.plot(*start, "o", color=COLOURS[1], markeredgecolor=PAPER, markersize=9)
+    axis.set(xlabel=names[0], ylabel=names[1])
+    if paths:
+        axis.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+        figure.legend(loc="outside upper left", ncols=len(paths))
+    return figure
 
 
 def _in_per_cent(share, _) -> str:

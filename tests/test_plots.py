@@ -30,6 +30,10 @@ FIGURES = {
     "staircase": lambda: plots.staircase(["a", "b"], [[0.9, 0.92], [0.8, 0.82]], [True, False], "accuracy"),
     "trade_offs": lambda: plots.trade_offs({"seconds": {"a": ([1.0, 2.0], [0.9, 0.92])}}, "accuracy"),
     "reliability": lambda: plots.reliability({"a": (np.linspace(0.5, 1, 50), np.arange(50) % 5 > 0)}, bins=5),
+    "small_network": lambda: plots.small_network(np.ones(2), 1, np.eye(2), np.zeros(2), np.eye(2), np.zeros(2)),
+    "landscape": lambda: plots.landscape(
+        np.arange(20.0).reshape(4, 5), np.arange(5.0), np.arange(4.0), ("one", "other"), [0.0, 5.0, 10.0, 19.0], (1, 2)
+    ),
     "heat_table": lambda: plots.heat_table(np.eye(2), "ab", "cd", "row", "column", [["1", "0"], ["0", "1"]]),
     "network": lambda: plots.network(IMAGES[0], LAYERS),
     "dealt_cards": lambda: plots.dealt_cards(IMAGES, {"anew": ([3], [2, 3, 0]), "once": ([1], [3, 0, 2])}),
@@ -229,3 +233,23 @@ def test_a_schedule_is_drawn_update_by_update_and_only_a_rise_is_a_warm_up():
     assert [line.get_xdata()[line.get_markevery()].tolist() for line in axis.lines] == [[2, 4], [1, 2]]
     (warm_up,) = axis.patches
     assert (warm_up.get_x(), warm_up.get_width(), warm_up.get_label()) == (0, 2, "warm-up")
+
+
+def test_a_landscape_marks_its_lowest_point_and_the_start():
+    values = np.ones((4, 5))
+    values[2, 3] = 0.5
+    axis = plots.landscape(values, np.arange(5.0), np.arange(4.0), ("one", "other"), [0.5, 0.7, 1.0], (1.5, 0.5)).axes[
+        0
+    ]
+    diamond, dot = axis.lines
+    assert (diamond.get_marker(), *diamond.get_xydata()[0]) == ("D", 3, 2)
+    assert (dot.get_marker(), *dot.get_xydata()[0]) == ("o", 1.5, 0.5)
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("one", "other")
+
+
+def test_a_small_network_has_its_weights_at_the_connections():
+    weights = np.array([[1.25, 2.5], [3.75, 5.0]])
+    axis = plots.small_network(np.ones(2), 1, weights, np.zeros(2), -weights, np.zeros(2)).axes[0]
+    texts = {text.get_text(): text.get_position() for text in axis.texts}
+    assert texts["W1[1,1]\n5"] == (1, 1.5) and texts["W2[0,0]\n-1.25"] == (0, 0.5)
+    assert texts["W1[0,1]\n2.5"][0] < 0.5 < texts["W1[1,0]\n3.75"][0], "each at its own end of the crossing"

@@ -4,7 +4,7 @@
 //
 // What differs from the article's recipe is in `recipe`; without `controls` all of them are shown. The views "draw" and
 // "explore" ask the network of the retrain panel before them, or, with a recipe, one of their own, and "challenge" judges
-// that panel's runs. Until a reader comes near nothing is loaded, and what stands inside the element is seen; it is also
+// that panel's runs; "step" and "descent" show what stands in `setup`. Until a reader comes near nothing is loaded, and what stands inside the element is seen; it is also
 // what is printed.
 
 const beside = (name) => new URL(name, import.meta.url).href;
@@ -41,6 +41,12 @@ const PANELS = {
   },
 };
 
+// Panels that only show, and have all that they need in the element.
+const SHOWN = {
+  step: async (setup) => (await import("./panel/step_view.js")).stepView(setup).node,
+  descent: async (setup) => (await import("./panel/descent_view.js")).descentView(setup).node,
+};
+
 class MnistLab extends HTMLElement {
   #opening = null;
 
@@ -74,10 +80,16 @@ class MnistLab extends HTMLElement {
     return partner.session;
   }
 
+  async #make() {
+    const view = this.getAttribute("view");
+    if (SHOWN[view]) return SHOWN[view](JSON.parse(this.getAttribute("setup")));
+    if (typeof WebAssembly === "undefined" || typeof DecompressionStream === "undefined") throw new Error("old browser");
+    return PANELS[view](this, await loadSetup());
+  }
+
   async #build() {
     try {
-      if (typeof WebAssembly === "undefined" || typeof DecompressionStream === "undefined") throw new Error("old browser");
-      const panel = await PANELS[this.getAttribute("view")](this, await loadSetup());
+      const panel = await this.#make();
       this.querySelector(".lab-trouble")?.remove();
       panel.classList.add("lab-live");
       this.append(panel);

@@ -6,7 +6,7 @@ let counter = 0;
 export const freshId = () => `mnist-panel-${own}-${counter++}`;
 
 export function h(tag, attributes = {}, ...children) {
-  const svg = ["svg", "g", "path", "line", "text", "circle", "title"].includes(tag);
+  const svg = ["svg", "g", "path", "line", "text", "circle", "rect", "title"].includes(tag);
   const node = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
@@ -32,6 +32,35 @@ export function field(attributes, done) {
     onkeydown: (event) => event.key === "Enter" && finish(),
   });
   return node;
+}
+
+// A slider over some values, with its name and the value that it shows; it begins with the one at `place`.
+export function slider(label, values, place, written, moved) {
+  const id = freshId(), value = h("span", { class: "value", "aria-hidden": "true" });
+  const input = h("input", { type: "range", min: 0, max: values.length - 1, step: 1, id, oninput: () => (show(), moved(values[input.value])) });
+  function show() {
+    say(value, written(values[input.value]));
+    input.setAttribute("aria-valuetext", value.textContent);
+  }
+  function set(to) {
+    input.value = to;
+    show();
+  }
+  set(place);
+  return { node: h("div", { class: "control slider" }, h("label", { for: id }, label), input, value), set };
+}
+
+// A number as it is read: three decimals, fewer where it is large, and two digits where it is smaller than that.
+export function readable(number) {
+  const size = Math.abs(number);
+  if (size >= 1e5 || (size > 0 && size < 1e-4)) return number.toExponential(1).replace("+", "").replace(/-/g, "−");
+  const decimals = Math.max(0, 3 - Math.floor(Math.log10(Math.max(1, size))));
+  return String(Number(size < 0.01 ? number.toPrecision(2) : number.toFixed(decimals))).replace("-", "−");
+}
+
+// A button that keeps the keyboard's focus when there is nothing for it to do.
+export function allow(node, allowed) {
+  node.setAttribute("aria-disabled", String(!allowed));
 }
 
 // Change a text only when it differs, so that a screen reader is not told the same thing again.

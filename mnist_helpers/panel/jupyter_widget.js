@@ -1,12 +1,14 @@
 // The panels as JupyterLab's widgets. A session lives with the widget's model, and not with one view of it; a panel that
 // asks the network of a retrain panel finds that one's session by its name.
 
+import { descentView } from "./descent_view.js";
 import { drawView } from "./draw_view.js";
 import { Engine } from "./engine_protocol.js";
 import { exploreView } from "./explore_view.js";
 import { GivenNetwork } from "./network_asked.js";
 import { retrainView } from "./retrain_view.js";
 import { Session } from "./session.js";
+import { stepView } from "./step_view.js";
 
 const GONE = "The kernel of this panel is gone, and its runs with it. Run the panel's cell again.";
 
@@ -67,10 +69,13 @@ const VIEWS = {
   },
 };
 
+// Those that only show need no session.
+const SHOWN = { step: stepView, descent: descentView };
+
 export default {
   initialize({ model }) {
-    const { asks, name } = model.get("setup");
-    if (asks) return undefined;
+    const { asks, name, view } = model.get("setup");
+    if (asks || SHOWN[view]) return undefined;
     if (sessionNamed(name).there) sessions.delete(name); // of a notebook that was closed, and is opened again
     const entry = Object.assign(sessionNamed(name), { there: true });
     entry.resolve(sessionOf(model));
@@ -78,7 +83,7 @@ export default {
   },
   async render({ model, el }) {
     const setup = model.get("setup");
-    const { node, leave } = VIEWS[setup.view](await sessionNamed(setup.asks ?? setup.name).promise, setup, model);
+    const { node, leave } = SHOWN[setup.view]?.(setup) ?? VIEWS[setup.view](await sessionNamed(setup.asks ?? setup.name).promise, setup, model);
     el.append(node);
     return leave;
   },
