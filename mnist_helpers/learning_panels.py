@@ -250,7 +250,10 @@ def contour_levels(losses: np.ndarray) -> list[float]:
     """
     low, high = float(losses.min()), float(losses.max())
     far = low > 0 and high > 10 * low
-    digits = (1, 2, 5) if high > 100 * low else (1, 1.5, 2, 3, 5, 7)
+    if high > 100 * low:
+        digits = (1, 2, 5)
+    else:
+        digits = (1, 1.5, 2, 3, 5, 7) if high > 20 * low else (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
     round_values = (LogLocator(subs=digits, numticks=99) if far else MaxNLocator(9)).tick_values(low, high)
     inner = [float(f"{value:.6g}") for value in round_values if low < value < high]
     return [float(f"{low:.6g}"), *inner, float(f"{high:.6g}")]

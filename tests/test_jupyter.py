@@ -21,8 +21,12 @@ CELLS = [
     "explore_panel(mnist, lab)",
     "import time\ntime.sleep(10)",
     "lab",
+    "from mnist_helpers.learning_panels import step_panel\nstep_panel()",
+    "from mnist_helpers.learning_panels import descent_panel\n"
+    "losses = [[1 + x * x + y * y for x in range(-2, 3)] for y in range(-2, 3)]\n"
+    "descent_panel(losses, range(-2, 3), range(-2, 3), ('one', 'other'), (-1, 1))",
 ]
-TRAINING, OTHER, ACCURACY, DRAWING, EXPLORING, SLEEP, AGAIN = range(1, 8)
+TRAINING, OTHER, ACCURACY, DRAWING, EXPLORING, SLEEP, AGAIN, STEPPING, DESCENDING = range(1, 10)
 
 
 @pytest.fixture(scope="module")
@@ -257,6 +261,41 @@ def test_a_cell_of_the_confusion_matrix_shows_its_images(lab):
     assert panel.locator(".units canvas").count() == 24
     panel.get_by_role("button", name="Next units").click()
     expect(panel.get_by_label("Weights of unit 25", exact=True)).to_be_visible()
+
+
+def pressed(lab, panel, name, key, said):
+    """Press a key on a control until the panel says that it was heard: JupyterLab may take the focus to a cell."""
+    control = panel.get_by_role("button", name=name, exact=True)
+
+    def press():
+        control.focus()
+        lab.page.keyboard.press(key)
+
+    lab.until(panel.get_by_role("status"), said, press)
+
+
+def test_one_steps_through_a_network_by_keyboard_and_the_notebook_stays_where_it_is(lab):
+    lab.run(STEPPING)
+    panel = lab.page.locator(".mnist-panel.step")
+    expect(panel).to_be_visible(timeout=30 * SECONDS)
+    panel.scroll_into_view_if_needed()
+    pressed(lab, panel, "Forward", "ArrowRight", "z1[0] = x[0] · W1[0,0]")
+    pressed(lab, panel, "Forward", "ArrowRight", "a1[0] = tanh(z1[0])")
+    pressed(lab, panel, "Forward", "ArrowLeft", "z1[0] = x[0] · W1[0,0]")
+    expect(panel.locator(".network")).to_contain_text("⇒ 0.2")
+
+
+def test_one_goes_down_a_loss_by_keyboard_in_the_notebook(lab):
+    lab.run(DESCENDING)
+    panel = lab.page.locator(".mnist-panel.descend")
+    expect(panel).to_be_visible(timeout=30 * SECONDS)
+    panel.scroll_into_view_if_needed()
+    told = panel.get_by_role("status")
+    pressed(lab, panel, "Step", "Enter", "Step 1: the loss fell, from 3 to")
+    for _ in range(2):
+        panel.get_by_role("application").focus()
+        lab.page.keyboard.press("ArrowDown")
+    expect(told).to_contain_text("At the start, one = −1, other = −1")
 
 
 # Move a slider, and read at once, before anything else can happen in the page, what the panel says.
