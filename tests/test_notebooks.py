@@ -31,7 +31,7 @@ def prose(path):
 def test_the_chapters_stand_in_the_order_of_the_contents():
     contents = (ROOT / "book" / "_toc.yml").read_text(encoding="utf-8")
     assert re.findall(r"notebooks/(\w+)", contents) == [path.stem for path in NOTEBOOKS]
-    assert len(CHAPTERS) == 9
+    assert len(CHAPTERS) == 10
 
 
 @notebooks
