@@ -28,7 +28,7 @@ except ImportError:  # for macOS there is none; a book that is built there serve
     minify = None
 
 ROOT = Path(__file__).resolve().parents[2]
-LAB, HELPERS = ROOT / "book" / "lab", ROOT / "mnist_helpers"
+LAB = ROOT / "book" / "lab"
 FONT_AWESOME = re.compile(r"\s*<script[^>]*scripts/fontawesome\.js[^>]*></script>")
 WIDGET_STATE = re.compile(r'<script type="application/vnd\.jupyter\.widget-state\+json">.*?</script>', re.DOTALL)
 
@@ -87,7 +87,7 @@ def link_notebooks(source: Path) -> None:
 
 def execution_cache(build: Path) -> Path:
     """Give the folder of executed chapters, named by all that their results depend on besides their own cells."""
-    helpers = [sorted(HELPERS.glob(which)) for which in ("*.*", "data/*", "fonts/*")]
+    helpers = [sorted((ROOT / "mnist_helpers").glob(which)) for which in ("*.*", "data/*", "fonts/*")]
     digest = hashlib.sha256(sys.version.encode())
     for path in [*itertools.chain(*helpers), ROOT / "requirements.txt"]:
         digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
@@ -139,14 +139,14 @@ def write_lab(folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     # Twice: packed, to be loaded, and as they are written, to be read.
-    for below, home in {"": LAB, "panel": HELPERS / "panel"}.items():
+    for below, home in {"": LAB, "panel": ROOT / "mnist_helpers" / "panel"}.items():
         for place, write in ((folder / below, pack), (folder / "source" / below, shutil.copy)):
             place.mkdir()
             for path in [*home.glob("*.js"), *home.glob("*.css")]:
                 if path.name != "jupyter_widget.js":
                     write(path, place / path.name)
-    shutil.copy(HELPERS / "engine.c", folder / "source")
-    for path in [*(LAB / "generated").iterdir(), HELPERS / "keras_program.txt"]:
+    shutil.copy(ROOT / "mnist_helpers" / "engine.c", folder / "source")
+    for path in [*(LAB / "generated").iterdir(), ROOT / "mnist_helpers" / "keras_program.txt"]:
         shutil.copy(path, folder)
     mnist = load_mnist()
     collections = [
