@@ -103,7 +103,11 @@ def jupyterlab(home, opened):
         yield f"{about['url']}lab/tree/opened.ipynb?token={about['token']}", home / "log"
     finally:
         process.terminate()
-        process.wait(timeout=60)
+        try:
+            process.wait(timeout=60)
+        except subprocess.TimeoutExpired:  # it waits for a kernel that computes; the kernel ends with it
+            process.kill()
+            process.wait()
 
 
 class Lab:
