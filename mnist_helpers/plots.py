@@ -586,40 +586,6 @@ def schedules(rates: Mapping[str, tuple[np.ndarray, int]]) -> Figure:
     return figure
 
 
-def _look(number: int) -> tuple[str, str]:
-    """Give the colour and the marker of a group, by its place in the legend."""
-    return COLOURS[number % len(COLOURS)], "osD^vP"[number % 6]
-
-
-def _sheet(height: float) -> tuple[Figure, plt.Axes]:
-    """Give a figure, and an axis that is measured in inches from its upper left corner."""
-    figure, axis = plt.subplots(figsize=(WIDTH, height))
-    axis.set(xlim=(0, WIDTH), ylim=(height, 0), aspect="equal", autoscale_on=False)
-    axis.axis("off")
-    return figure, axis
-
-
-def _picture(axis, image, x, y, width, cmap=INK_ON_PAPER, lowest=0, highest=255):
-    """Put an image on a sheet, its upper left corner at ``x`` and ``y``."""
-    extent = (x, x + width, y + width * image.shape[0] / image.shape[1], y)
-    axis.imshow(image, cmap=cmap, vmin=lowest, vmax=highest, extent=extent, interpolation="nearest")
-    axis.add_patch(plt.Rectangle((x, y), width, extent[2] - y, fill=False, color=GREY, alpha=0.5, linewidth=0.5))
-
-
-def _mark(axis, x, y, width, height):
-    axis.add_patch(plt.Rectangle((x, y), width, height, fill=False, color=COLOURS[1], linewidth=1.8, zorder=3))
-
-
-def _write(axis, texts, size):
-    """Write a text into each cell of a table that ``imshow`` has drawn, light on dark cells."""
-    (table,) = axis.images
-    cells = table.cmap(table.norm(table.get_array()))[..., :3]
-    brightness = cells**2.2 @ (0.2126, 0.7152, 0.0722)
-    for (row, column), bright in np.ndenumerate(brightness):
-        colour = INK if bright > 0.22 else PAPER  # where both have the same contrast
-        axis.text(column, row, texts[row][column], ha="center", va="center", color=colour, fontsize=size)
-
-
 @_figure
 def small_network(x: np.ndarray, label: int, W1: np.ndarray, b1: np.ndarray, W2: np.ndarray, b2: np.ndarray) -> Figure:
     """Draw a network of two inputs, two hidden units and two outputs, from top to bottom, with its weights.
@@ -702,6 +668,40 @@ def landscape(
         axis.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
         figure.legend(loc="outside upper left", ncols=len(paths))
     return figure
+
+
+def _look(number: int) -> tuple[str, str]:
+    """Give the colour and the marker of a group, by its place in the legend."""
+    return COLOURS[number % len(COLOURS)], "osD^vP"[number % 6]
+
+
+def _sheet(height: float) -> tuple[Figure, plt.Axes]:
+    """Give a figure, and an axis that is measured in inches from its upper left corner."""
+    figure, axis = plt.subplots(figsize=(WIDTH, height))
+    axis.set(xlim=(0, WIDTH), ylim=(height, 0), aspect="equal", autoscale_on=False)
+    axis.axis("off")
+    return figure, axis
+
+
+def _picture(axis, image, x, y, width, cmap=INK_ON_PAPER, lowest=0, highest=255):
+    """Put an image on a sheet, its upper left corner at ``x`` and ``y``."""
+    extent = (x, x + width, y + width * image.shape[0] / image.shape[1], y)
+    axis.imshow(image, cmap=cmap, vmin=lowest, vmax=highest, extent=extent, interpolation="nearest")
+    axis.add_patch(plt.Rectangle((x, y), width, extent[2] - y, fill=False, color=GREY, alpha=0.5, linewidth=0.5))
+
+
+def _mark(axis, x, y, width, height):
+    axis.add_patch(plt.Rectangle((x, y), width, height, fill=False, color=COLOURS[1], linewidth=1.8, zorder=3))
+
+
+def _write(axis, texts, size):
+    """Write a text into each cell of a table that ``imshow`` has drawn, light on dark cells."""
+    (table,) = axis.images
+    cells = table.cmap(table.norm(table.get_array()))[..., :3]
+    brightness = cells**2.2 @ (0.2126, 0.7152, 0.0722)
+    for (row, column), bright in np.ndenumerate(brightness):
+        colour = INK if bright > 0.22 else PAPER  # where both have the same contrast
+        axis.text(column, row, texts[row][column], ha="center", va="center", color=colour, fontsize=size)
 
 
 def _in_per_cent(share, _) -> str:

@@ -99,7 +99,7 @@ def _printed_program(call: ast.Call) -> str:
     import mnist_helpers.quiet  # noqa: F401  here, because TensorFlow takes seconds
     from mnist_helpers import keras_program, recipe
 
-    return eval(ast.unparse(call), vars(recipe) | {"keras_program": keras_program.keras_program})
+    return keras_program.keras_program(getattr(recipe, call.args[0].id))
 
 
 def calls_of(notebook: Path) -> set[str]:
