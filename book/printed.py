@@ -101,6 +101,9 @@ def simplify(article) -> None:
             panel.replace_with(element(f"<p><em>{NO_STILL}</em></p>"))
     for title in article.select("p.admonition-title"):
         title.replace_with(element(f'<p class="admonition-title"><strong>{title.decode_contents()}</strong></p>'))
+    for formula in article("math"):
+        signs = (r"\[", r"\]") if formula["display"] == "block" else (r"\(", r"\)")
+        formula.replace_with(formula.annotation.get_text().join(signs))
     for number in article.select("div.math .eqno"):
         formula, text = number.parent, number.extract().get_text(strip=True)
         formula.string = formula.get_text(strip=True).removesuffix(r"\]") + rf"\qquad \text{{{text}}}\]"
