@@ -62,9 +62,9 @@ SEARCH = ("_static/searchtools.js", "_static/sphinx_highlight.js", "_static/lang
 # and this extension's own script do.
 DROPPED = re.compile(r"fontawesome\.js|DOCUMENTATION_OPTIONS\.pagename|dataset\.theme = localStorage")
 WEIGHTS = (300, 750)
-# The faces that text begins with, and what is in a page that needs the others.
-PRELOADED = {"atkinson-hyperlegible-next": "<body", "atkinson-hyperlegible-mono": "<pre", "stix-two-math": "<math"}
-EARLY = 600  # characters of text before an image that is on the first screen
+# The faces that a page asks for in advance, by what its first screen has.
+PRELOADED = {"atkinson-hyperlegible-next": "<body", "atkinson-hyperlegible-mono": "<code", "stix-two-math": "<math"}
+FIRST_SCREEN = 600  # characters of an article's text
 
 STYLE_LINK = re.compile(r'\s*<link\b(?=[^>]*\brel="stylesheet")[^>]*\bhref="(?:\.\./)*(_static/[^"?]*)[^>]*>')
 SCRIPT_PRELOAD = re.compile(r'\s*<link\b[^>]*\bas="script"[^>]*>')
@@ -72,7 +72,7 @@ SCRIPT = re.compile(r"\s*<script\b([^>]*)>(.*?)</script>", re.DOTALL)
 SOURCE = re.compile(r'\bsrc="(?:\.\./)*([^"?]*)')
 WIDGET_STATE = re.compile(r'<script type="application/vnd\.jupyter\.widget-state\+json">.*?</script>', re.DOTALL)
 IMAGE = re.compile(r"<img\b[^>]*>")
-MARKUP = re.compile(r"<[^>]*>|\s")
+TEXT = re.compile(r">([^<]+)")
 WITHIN_PAGE = re.compile(r"data:image/(png|jpeg);base64,(.*)", re.DOTALL)
 ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
 VERSION = re.compile(rf"({LIGHT}/([\w.-]+)\?v=)\w*")
@@ -138,11 +138,12 @@ def digest(data: bytes) -> str:
 def light_page(text: str, path: Path, site: Path, shared: list[str]) -> str:
     """Give a page that names the shared files instead of what it did, with the sizes of its images and the policy."""
     root = "../" * (len(path.relative_to(site).parts) - 1)
+    seen = text[: end_of_first_screen(text)]
     files = [f'<script src="{root}{LIGHT}/first_paint.js?v="></script>']
     files += [
         f'<link rel="preload" href="{root}{LIGHT}/{face}.woff2?v=" as="font" type="font/woff2" crossorigin />'
         for face, sign in PRELOADED.items()
-        if sign in text
+        if sign in seen
     ]
     files += [f'<link rel="stylesheet" href="{root}{LIGHT}/book.css?v=" />']
     files += [f'<script defer src="{root}{LIGHT}/book.js?v="></script>']
@@ -150,9 +151,21 @@ def light_page(text: str, path: Path, site: Path, shared: list[str]) -> str:
         files += [f'<script defer src="{name}"></script>' for name in SEARCH]
     text = SCRIPT_PRELOAD.sub("", STYLE_LINK.sub("", WIDGET_STATE.sub("", text)))
     text = SCRIPT.sub(lambda found: light_script(found, path, site, root, shared), text)
-    text = IMAGE.sub(lambda found: light_image(found[0], text[: found.start()], path, site), text)
+    # The mark stands before the article, and is shown on a wide screen alone, in one of two colours.
+    beginning, end = text.find("<article"), end_of_first_screen(text)
+    text = IMAGE.sub(lambda found: light_image(found[0], beginning < found.start() < end, path, site), text)
     text = text.replace('onclick="window.print()"', "data-print")
     return text.replace("<head>", HEAD, 1).replace("</title>", "\n".join(["</title>", *files]), 1)
+
+
+def end_of_first_screen(text: str) -> int:
+    """Give the place in a page at which what is seen at first has ended, by the text of its article."""
+    left = FIRST_SCREEN
+    for found in TEXT.finditer(text, max(0, text.find("<article"))):
+        left -= len("".join(found[1].split()))
+        if left < 0:
+            return found.end()
+    return len(text)
 
 
 def light_script(found: re.Match, path: Path, site: Path, root: str, shared: list[str]) -> str:
@@ -168,24 +181,21 @@ def light_script(found: re.Match, path: Path, site: Path, root: str, shared: lis
     return f'\n<script defer src="{root}{LIGHT}/{path.stem}.js?v="></script>'
 
 
-def light_image(tag: str, before: str, path: Path, site: Path) -> str:
-    """Give an image with its size; it waits if much text stands before it, and is a file if it was within the page."""
+def light_image(tag: str, seen: bool, path: Path, site: Path) -> str:
+    """Give an image with its size, as a file if it was within the page; it waits unless it is seen at first."""
     source = dict(ATTRIBUTE.findall(tag))["src"]
-    if within := WITHIN_PAGE.match(source):
+    file = path.parent / source
+    if within := WITHIN_PAGE.fullmatch(source):
         data = base64.b64decode(within[2])
         file = site / "_images" / f"{hashlib.sha256(data).hexdigest()}.{within[1]}"
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(data)
         address = posixpath.relpath(file.relative_to(site).as_posix(), path.parent.relative_to(site).as_posix())
         tag = tag.replace(source, address)
-    else:
-        file = path.parent / source
     given = ""
-    if " width=" not in tag:
+    if " width=" not in tag and file.exists():
         given += ' width="{}" height="{}"'.format(*size_of(file))
-    # The mark stands before the article, and is shown on a wide screen alone, in one of two colours.
-    first = "<article" in before and len(MARKUP.sub("", before[before.find("<article") :])) < EARLY
-    if not first:
+    if not seen:
         given += ' loading="lazy"'
     return f"<img{given}{tag.removeprefix('<img')}"
 
