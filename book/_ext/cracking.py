@@ -9,15 +9,11 @@ import shutil
 import sys
 import zlib
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from chapters import let_kernels_find_quotes
 from docutils import nodes
-from docutils.parsers.rst import directives
-from myst_nb.ext.glue.utils import create_pending_glue_ref
 from sphinx.transforms import SphinxTransform
-from sphinx.util.docutils import SphinxDirective
 
 from mnist_helpers.controls import panel_setup
 from mnist_helpers.data import Mnist, Split, load_mnist
@@ -31,34 +27,6 @@ ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "book" / "lab"
 FONT_AWESOME = re.compile(r"\s*<script[^>]*scripts/fontawesome\.js[^>]*></script>")
 WIDGET_STATE = re.compile(r'<script type="application/vnd\.jupyter\.widget-state\+json">.*?</script>', re.DOTALL)
-
-
-class ChapterFigure(SphinxDirective):
-    """Show a figure that a chapter glued, with alt text and a caption; myst-nb's own stays within one page."""
-
-    required_arguments = 1
-    has_content = True
-    option_spec: ClassVar = {
-        "doc": directives.unchanged_required,
-        "alt": directives.unchanged_required,
-        "name": directives.unchanged,
-    }
-
-    def run(self):
-        figure = nodes.figure(alt=self.options["alt"])
-        source, line = self.get_source_info()
-        figure += create_pending_glue_ref(self.state.document, source, line, self.options["doc"], self.arguments[0])
-        caption, _ = self.state.inline_text(" ".join(self.content), self.lineno)
-        figure += nodes.caption("", "", *caption)
-        self.add_name(figure)
-        return [figure]
-
-
-def give_alt_text(app, doctree, docname) -> None:
-    """Hand a chapter figure's alt text to its image, which takes its place only after the page was read."""
-    for figure in doctree.findall(nodes.figure):
-        for image in figure.findall(nodes.image):
-            image.setdefault("alt", figure.get("alt", ""))
 
 
 class FoldSolutions(SphinxTransform):
@@ -205,9 +173,7 @@ def lighten(app, exception) -> None:
 
 def setup(app):
     link_notebooks(Path(app.srcdir))
-    app.add_directive("chapter-figure", ChapterFigure)
     app.add_transform(FoldSolutions)
-    app.connect("doctree-resolved", give_alt_text)
     app.connect("config-inited", set_cache_path)
     app.connect("html-page-context", mark_chapter)
     app.connect("html-page-context", add_lab)

@@ -100,7 +100,8 @@ def _place(expression: str, chapter: str) -> str:
     for path in Path().glob("*.ipynb"):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         if title_of(cells) == chapter:
-            text = "\n\n".join("".join(cell["source"]) for cell in cells)
+            alts = (cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "") for cell in cells)
+            text = "\n\n".join(["".join(cell["source"]) for cell in cells] + list(alts))
             return _with_sentence(chapter, text, f"{{eval}}`{expression}`")
     return chapter
 
