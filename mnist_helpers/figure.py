@@ -23,10 +23,13 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 from PIL import Image
 
 WIDTH = 5.6
 PAPER, INK, GREY, GRID = "#fffefa", "#17264f", "#667085", "#e4e2d8"
+BLACK = "#000000"  # in either theme
 COLOURS = ("#1f4bb8", "#d2461e", "#12806a", "#a86f00", "#7b3fa0", "#5b6474")
 STYLE = {
     "font.family": ["Atkinson Hyperlegible Next", "DejaVu Sans"],
@@ -110,12 +113,15 @@ def look(number: int) -> tuple[str, str]:
 
 
 def write_in_cells(axis: Axes, texts: Sequence[Sequence[str]], size: float) -> None:
-    """Write a text into each cell of a table that ``imshow`` has drawn, light on dark cells."""
+    """Write a text into each cell of a table that ``imshow`` has drawn, so that it can be read in either theme.
+
+    The dark theme turns shades and texts, but those in the middle stay in the middle: there black is read on both.
+    """
     (table,) = axis.images
     cells = table.cmap(table.norm(table.get_array()))[..., :3]
-    brightness = cells**2.2 @ (0.2126, 0.7152, 0.0722)
+    brightness = np.where(cells > 0.04, ((cells + 0.055) / 1.055) ** 2.4, cells / 12.92) @ (0.2126, 0.7152, 0.0722)
     for (row, column), bright in np.ndenumerate(brightness):
-        colour = INK if bright > 0.22 else PAPER  # where both have the same contrast
+        colour = PAPER if bright < 0.175 else BLACK if bright < 0.4 else INK
         axis.text(column, row, texts[row][column], ha="center", va="center", color=colour, fontsize=size)
 
 
@@ -129,6 +135,9 @@ def lightened(svg: str, numbers: Mapping[str, Sequence[str]]) -> str:
     _clear(root, set(re.findall(r"#([\w-]+)[\")]", svg)))
     for node in root.getElementsByTagName("image"):
         node.setAttribute("xlink:href", _small(node.getAttribute("xlink:href")))
+    for node in root.getElementsByTagName("text"):
+        if len(node.firstChild.data) > 4:
+            _hold(node)
     for name in ("width", "height"):
         root.setAttribute(name, f"{float(root.getAttribute(name).removesuffix('pt')) * 4 / 3:.0f}")
     root.removeAttribute("version")
@@ -161,11 +170,23 @@ def _clear(node: minidom.Element, referred: set[str]) -> None:
             node.removeChild(child)
         elif child.nodeType == child.ELEMENT_NODE:
             _clear(child, referred)
-            if child.nodeName in ("g", "defs") and not child.attributes:  # it groups for nothing
-                for inner in list(child.childNodes) if child.nodeName == "g" else []:
+            if child.nodeName == "g" and not child.attributes:  # it groups for nothing
+                for inner in list(child.childNodes):
                     node.insertBefore(inner, child)
-                if child.nodeName == "g" or not child.childNodes:
-                    node.removeChild(child)
+                node.removeChild(child)
+            elif child.nodeName == "defs" and not child.childNodes:
+                node.removeChild(child)
+
+
+def _hold(text: minidom.Element) -> None:
+    """Give a text the width that it has in the book's type, for when another is wider and would be cut off."""
+    style, words = text.getAttribute("style"), text.firstChild.data
+    size = float(re.search(r"font-size:([\d.]+)px", style)[1])
+    weight = "bold" if "font-weight:700" in style else "normal"
+    our_type = FontProperties(family=STYLE["font.family"], weight=weight, size=size)
+    width, _, _ = text_to_path.get_text_width_height_descent(words, our_type, ismath=False)
+    text.setAttribute("textLength", f"{width:.1f}")
+    text.setAttribute("lengthAdjust", "spacingAndGlyphs")
 
 
 def _rounded(numbers: str, digits: int) -> str:

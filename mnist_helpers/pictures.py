@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 
 from mnist_helpers.figure import (
     COLOURS,
@@ -329,9 +330,11 @@ def landscape(
     axis.clabel(lines, fmt="%g", fontsize=8)
     row, column = np.unravel_index(values.argmin(), values.shape)
     axis.plot(x[column], y[row], "D", color=COLOURS[2], markeredgecolor=PAPER, markersize=8)
+    on_paper = withStroke(linewidth=3.2, foreground=PAPER)  # to be seen wherever it leads
     for number, (name, path) in enumerate(paths.items()):
         colour, marker = look(number)
-        axis.plot(*np.transpose(path), color=colour, marker=marker, markersize=4, linewidth=1.6, label=name)
+        looks = {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.6}
+        axis.plot(*np.transpose(path), **looks, label=name, path_effects=[on_paper])
     axis.plot(*start, "o", color=COLOURS[1], markeredgecolor=PAPER, markersize=9)
     axis.set(xlabel=names[0], ylabel=names[1])
     if paths:

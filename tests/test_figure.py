@@ -11,6 +11,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib import font_manager
+from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from PIL import Image
 
@@ -79,8 +80,8 @@ def test_the_typeface_is_really_found():
 
 
 @every_figure
-def test_the_svg_has_only_the_colours_that_a_page_turns_into_its_own(shown, name):
-    colours = {figure.PAPER, figure.INK, figure.GREY, figure.GRID, *figure.COLOURS}
+def test_the_svg_has_no_other_colours_than_those_that_pages_know(shown, name):
+    colours = {figure.PAPER, figure.INK, figure.GREY, figure.GRID, figure.BLACK, *figure.COLOURS}
     assert set(re.findall(r"(?:fill|stroke):(#\w+)", shown(name))) <= colours
 
 
@@ -119,6 +120,16 @@ def test_what_is_rounded_stays_where_it_was():
 def test_text_is_text(shown):
     texts = [text.text for text in ElementTree.fromstring(shown("bands")).iter(f"{SVG}text")]
     assert {"x", "y", "a", "two"} <= set(texts)
+
+
+def test_a_label_keeps_its_width_where_its_type_is_missing():
+    """A wider one would begin outside of the figure, and be cut off."""
+    drawn = plots.spread({"a label that is long": [0.5, 0.6]}, "accuracy")
+    drawn.draw_without_rendering()
+    (label,) = [text for text in drawn.findobj(Text) if text.get_text() == "a label that is long"]
+    (text,) = [text for text in ElementTree.fromstring(drawn._repr_svg_()).iter(f"{SVG}text") if "long" in text.text]
+    assert float(text.get("textLength")) == pytest.approx(label.get_window_extent().width * 72 / drawn.dpi, rel=0.02)
+    assert text.get("lengthAdjust") == "spacingAndGlyphs"
 
 
 def test_pixels_stay_pixels():
@@ -172,3 +183,30 @@ def test_the_numbers_of_bins_are_shares():
         "a, doubt": ["40.000%", "10.000%"],
         "a, wrong": ["100.000%", "0.000%"],
     }
+
+
+@pytest.mark.parametrize("shades", [figure.INK_ON_PAPER, figure.SIGNED])
+def test_a_number_can_be_read_on_every_shade_in_either_theme(shades):
+    """By the contrast that WCAG defines; of the dark theme, what `cracking.css` makes of shades and colours."""
+
+    def luminance(colours):
+        colours = np.asarray(colours)
+        linear = np.where(colours > 0.04, ((colours + 0.055) / 1.055) ** 2.4, colours / 12.92)
+        return linear @ (0.2126, 0.7152, 0.0722)
+
+    def contrasts(backgrounds, texts):
+        lighter, darker = np.sort([luminance(backgrounds), luminance(texts)], axis=0)[::-1]
+        return (lighter + 0.05) / (darker + 0.05)
+
+    axis = figure.BookFigure(1).subplots()
+    axis.imshow(np.arange(64)[None], cmap=shades)
+    figure.write_in_cells(axis, [[""] * 64], size=9)
+    chosen = [text.get_color() for text in axis.texts]
+    cells = shades(np.linspace(0, 1, 64))[:, :3]
+    assert contrasts(cells, [to_rgb(colour) for colour in chosen]).min() > 4.5
+
+    half_round = np.array([[-0.574, 1.430, 0.144], [0.426, 0.430, 0.144], [0.426, 1.430, -0.856]])  # hue-rotate(180deg)
+    dark = {figure.PAPER: to_rgb("#121a30"), figure.INK: to_rgb("#e9e6da"), figure.BLACK: (0, 0, 0)}
+    turned = np.clip((1 - cells) @ half_round.T, 0, 1)
+    screened = 1 - (1 - turned) * (1 - np.array(dark[figure.PAPER]))
+    assert contrasts(screened, [dark[colour] for colour in chosen]).min() > 3.9

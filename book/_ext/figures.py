@@ -15,8 +15,8 @@ from xml.dom import minidom
 
 from docutils import nodes
 from docutils.parsers.rst import directives
-from myst_nb.ext.glue.utils import create_pending_glue_ref
 from plain_notebooks import VALUE, quoted_values
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from mnist_helpers.figure import COLOURS, GREY, GRID, INK, PAPER
@@ -26,11 +26,12 @@ NAMES = {PAPER: "paper", INK: "ink", GREY: "grey", GRID: "grid"} | {
 }
 COLOUR = re.compile(rf"(?:{'|'.join(NAMES)})\b")
 STILL = re.compile(r'<img src="data:image/svg\+xml;base64,([\w+/=]+)" alt="([^"]*)">(.*?</figure>)', re.DOTALL)
+logger = logging.getLogger(__name__)
 SUMMARY = "The numbers of this figure"
 
 
 class ChapterFigure(SphinxDirective):
-    """Show a figure that a chapter glued, with alt text and a caption; myst-nb's own stays within one page."""
+    """Show a figure that a chapter glued, with alt text and a caption; myst-nb's own knows no SVG of another page."""
 
     required_arguments = 1
     has_content = True
@@ -41,9 +42,9 @@ class ChapterFigure(SphinxDirective):
     }
 
     def run(self):
-        figure = nodes.figure(alt=self.options["alt"])
-        source, line = self.get_source_info()
-        figure += create_pending_glue_ref(self.state.document, source, line, self.options["doc"], self.arguments[0])
+        chapter = self.options["doc"].removesuffix(".ipynb")
+        figure = nodes.figure(glued=(chapter, self.arguments[0]), alt=self.options["alt"])
+        self.set_source_info(figure)
         caption, _ = self.state.inline_text(" ".join(self.content), self.lineno)
         figure += nodes.caption("", "", *caption)
         self.add_name(figure)
@@ -80,19 +81,33 @@ def inline_figures(app, doctree, docname) -> None:
     """Put the SVG of each figure, and of each still of a panel, into a page."""
     if app.builder.format != "html":
         return
-    values = quoted_values(Path(app.outdir).parent / "jupyter_execute" / f"{docname}.ipynb")
+    executed = Path(app.outdir).parent / "jupyter_execute"
+    for figure in list(doctree.findall(lambda node: "glued" in getattr(node, "attributes", ()))):
+        chapter, name = figure["glued"]
+        glued = json.loads((executed / f"{chapter}.glue.json").read_text(encoding="utf-8"))
+        if name in glued:
+            figure.insert(0, nodes.image(alt=figure["alt"]))
+            put(figure[0], glued[name]["data"]["image/svg+xml"])
+        else:
+            logger.warning("%s hands over no figure of the name %s.", chapter, name, location=figure)
+    values = quoted_values(executed / f"{docname}.ipynb")
     for image in list(doctree.findall(nodes.image)):
         path = Path(app.srcdir, image["uri"])
         if path.suffix == ".svg" and path.parent.name == "jupyter_execute":
-            around = image.parent
-            alt = VALUE.sub(lambda quoted: str(values[quoted[1]]), image.get("alt") or around.get("alt", ""))
-            svg, numbers = inline(path.read_text(encoding="utf-8"), alt)
-            image.replace_self(raw(svg))
-            if numbers:
-                around.parent.insert(around.parent.index(around) + 1, raw(numbers))
+            image["alt"] = VALUE.sub(lambda quoted: str(values[quoted[1]]), image.get("alt", ""))
+            put(image, path.read_text(encoding="utf-8"))
     for text in list(doctree.findall(nodes.raw)):
         if "<mnist-lab" in text.astext():
             text.replace_self(raw(STILL.sub(_inline_still, text.astext())))
+
+
+def put(image: nodes.image, svg: str) -> None:
+    """Put an SVG in the place of an image, and its numbers below the figure that this is in."""
+    svg, numbers = inline(svg, image["alt"])
+    figure = image.parent
+    image.replace_self(raw(svg))
+    if numbers:
+        figure.parent.insert(figure.parent.index(figure) + 1, raw(numbers))
 
 
 def raw(text: str) -> nodes.raw:
