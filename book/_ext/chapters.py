@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 import nbformat
-from quotes import CHECK, QUOTE, key_of, title_of
+from quotes import CHECK, QUOTE, alt_of, key_of, title_of
 
 
 def let_kernels_find_quotes() -> None:
@@ -29,11 +29,6 @@ def read(text: str) -> nbformat.NotebookNode:
         elif alt := alt_of(cell):
             cell.metadata.mystnb.image.alt = _with_keys(alt)
     return notebook
-
-
-def alt_of(cell: nbformat.NotebookNode) -> str:
-    """Give the alt text of a code cell's figure; empty if there is none."""
-    return cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
 
 
 def _with_keys(text: str) -> str:

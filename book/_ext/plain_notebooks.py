@@ -20,9 +20,9 @@ import textwrap
 from pathlib import Path
 
 import nbformat
-from chapters import alt_of
 from markdown_it import MarkdownIt
 from nbformat.v4 import new_code_cell, new_markdown_cell
+from quotes import alt_of
 
 from mnist_helpers.figure import svg_image
 

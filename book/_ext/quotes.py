@@ -100,8 +100,7 @@ def _place(expression: str, chapter: str) -> str:
     for path in Path().glob("*.ipynb"):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         if title_of(cells) == chapter:
-            alts = (cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "") for cell in cells)
-            text = "\n\n".join(["".join(cell["source"]) for cell in cells] + list(alts))
+            text = "\n\n".join(["".join(cell["source"]) for cell in cells] + [alt_of(cell) for cell in cells])
             return _with_sentence(chapter, text, f"{{eval}}`{expression}`")
     return chapter
 
@@ -120,6 +119,11 @@ def _with_sentence(place: str, text: str, mark: str) -> str:
         if mark in sentence:
             return f"{place}: “{CHECK.sub('', sentence)}”"
     return place
+
+
+def alt_of(cell: dict) -> str:
+    """Give the alt text of a cell's figure; empty if there is none."""
+    return cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "")
 
 
 def title_of(cells: list[dict]) -> str:
