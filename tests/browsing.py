@@ -57,6 +57,14 @@ def launched():
         browser.close()
 
 
+def wait_for(page, expression):
+    """Wait until an expression holds in a page; Playwright's own way is eval, which the policy of the site forbids."""
+    give_up = time.monotonic() + 20
+    while not page.evaluate(expression):
+        assert time.monotonic() < give_up, f"{expression} did not come true"
+        page.wait_for_timeout(50)
+
+
 def notebook(*sources):
     cells = [nbformat.v4.new_code_cell(source) for source in sources]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}

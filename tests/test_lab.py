@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import SECONDS, Visit
+from browsing import SECONDS, Visit, wait_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import expect
@@ -232,13 +232,13 @@ def test_an_address_opens_with_its_setting(panel, visit):
     panel.slide("Units a layer", "Home")
     panel.node.get_by_label("Activation", exact=True).select_option("tanh")
     panel.node.get_by_role("switch", name="Batch norm").check()
-    panel.page.wait_for_function("location.search.includes('batch_norm')")
+    wait_for(panel.page, "location.search.includes('batch_norm')")
     again = Panel(visit.open(panel.page.url))
     expect(again.node.get_by_label("Units a layer")).to_have_attribute("aria-valuetext", "8")
     expect(again.node.get_by_label("Activation", exact=True)).to_have_value("tanh")
     expect(again.node.get_by_role("switch", name="Batch norm")).to_be_checked()
     again.button("Reset to the article").click()
-    again.page.wait_for_function("location.search === ''")
+    wait_for(again.page, "location.search === ''")
     nonsense = Panel(visit.open(panel.page.url.split("?")[0] + "?units=many&seed=%F0%9F%8E%B2&epochs=3"))
     expect(nonsense.node.get_by_label("Units a layer")).to_have_attribute("aria-valuetext", "100")
     expect(nonsense.node.get_by_label("Epochs", exact=True)).to_have_attribute("aria-valuetext", "3")
@@ -330,9 +330,9 @@ def test_a_cell_of_the_confusion_matrix_shows_its_images_and_weights_sharpen(pan
     panel.slide("Epochs", "ArrowRight", 4)
     panel.button("Train").click()
     panel.page.locator('mnist-lab[view="explore"]').scroll_into_view_if_needed()
-    panel.page.wait_for_function(picture)
+    wait_for(panel.page, picture)
     first = panel.page.evaluate(picture)
-    panel.page.wait_for_function(f"{picture} !== {json.dumps(first)}")
+    wait_for(panel.page, f"{picture} !== {json.dumps(first)}")
     expect(panel.rows).to_have_count(1, timeout=60 * SECONDS)
     cell = explorer.get_by_role("button", name=re.compile(r"^\d+ of 4 read as 9$"))
     expect(cell).to_have_text(re.compile(r"\d"))
@@ -407,7 +407,7 @@ def test_nothing_is_loaded_until_the_reader_comes_near(visit, address):
     assert not any(".bin.gz" in url or "wasm" in url for url in requests)
     panel = Panel(page)
     expect(panel.button("Train")).to_be_enabled()
-    page.wait_for_function("performance.getEntriesByType('resource').length")
+    wait_for(page, "performance.getEntriesByType('resource').length")
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="no minifier there: the programs are served as they are written")
