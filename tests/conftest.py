@@ -32,7 +32,7 @@ from mnist_helpers.data import Mnist, load_mnist
 
 ROOT = Path(__file__).parents[1]
 SUB_PATH = "/courses/digits/"
-OF_THE_SITE = {f"tests/test_{name}.py" for name in ("site", "lab", "chapters_in_jupyterlab")}
+OF_THE_SITE = {f"tests/test_{name}.py" for name in ("site", "accessibility", "ways", "lab", "chapters_in_jupyterlab")}
 NEEDS_A_BROWSER = {"site", "address", "lab_address", "browser", "firefox", "visit"}
 
 settings.register_profile("the same each time", derandomize=True, deadline=None)

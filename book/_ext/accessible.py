@@ -10,8 +10,10 @@ EMPTY_HEAD = re.compile(r"<th([^>]*)>\s*(?:<p>\s*</p>)?\s*</th>")
 
 
 def mend(html: str) -> str:
-    """Give a page's body roles that exist, and no table a heading that says nothing."""
+    """Give a page's body roles that exist, formulas that a keyboard scrolls, and no table a heading that says nothing."""
     html = html.replace('role="doc-biblioentry"', 'role="listitem"')  # deprecated in ARIA 1.2, and no child of a list
+    # The theme's script gives what has this class a place in the keyboard's order, as long as it scrolls.
+    html = html.replace('<div class="math', '<div class="pst-scrollable-table-container math')
     return EMPTY_HEAD.sub(r"<td\1></td>", html)
 
 
