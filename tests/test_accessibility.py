@@ -3,6 +3,8 @@
 `book/accessibility.md` says what else was tried by hand. The live panels have tests of their own in `test_lab.py`.
 """
 
+import re
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browsing import SECONDS, Visit
@@ -123,3 +125,100 @@ def test_axe_finds_nothing_in_either_theme_and_width(page):
         ]
     page.set_viewport_size(DESK)
     assert found == []
+
+
+def test_a_keyboard_skips_to_the_text(browser, address):
+    visit = Visit(browser, address, viewport=DESK, reduced_motion="reduce")
+    page = visit.open(address + CHAPTER)
+    page.keyboard.press("Tab")
+    link = page.get_by_role("link", name="Skip to main content")
+    expect(link).to_be_focused()
+    assert link.bounding_box()["y"] >= 0
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('main') !== null")
+    assert visit.faults == []
+    visit.page.context.close()
+
+
+@pytest.mark.parametrize("size", [PHONE, MAGNIFIED], ids=["phone", "magnified"])
+def test_a_control_that_has_the_focus_is_not_beneath_the_charts_of_its_panel(browser, address, size):
+    visit = Visit(browser, address, viewport=size, reduced_motion="reduce")
+    page = visit.open(address + "train_here.html")
+    page.locator("mnist-lab").first.scroll_into_view_if_needed()
+    expect(page.locator(".mnist-panel.retrain .controls input").first).to_be_visible(timeout=20 * SECONDS)
+    page.keyboard.press("Tab")
+    seen = page.evaluate(WITHOUT_FOCUS_SEEN)
+    assert seen["all"] > 40
+    assert seen["unseen"] == []
+    visit.page.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_forced_colours_leave_nothing_out(browser, address, scheme):
+    visit = Visit(browser, address, viewport=DESK, color_scheme=scheme, forced_colors="active")
+    page = visit.open(address + "train_here.html")
+    for view in ("retrain", "draw"):
+        page.locator(f'mnist-lab[view="{view}"]').scroll_into_view_if_needed()
+        expect(page.locator(f".mnist-panel.{view}")).to_be_visible(timeout=20 * SECONDS)
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(page.locator(".retrain path.shown.validation").first).to_be_attached(timeout=20 * SECONDS)
+    colours = """() => {
+        const of = (selector, property) => getComputedStyle(document.querySelector(selector))[property];
+        return {
+            page: of("body", "backgroundColor"),
+            bar: of(".share div", "backgroundColor"),
+            curve: of(".retrain path.shown.validation", "stroke"),
+            axis: of(".retrain .axes text", "fill"),
+            answer: of(".draw .sheet", "backgroundColor") === of(".draw .sheet", "color"),
+        };
+    }"""
+    seen = page.evaluate(colours)
+    assert seen["answer"] is False
+    for what in ("bar", "curve", "axis"):
+        assert contrast(seen[what], seen["page"]) >= 3, (what, seen)
+    page.locator("nav.bd-links a").nth(2).focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page = visit.open(address + CHAPTER)
+    sides = page.evaluate(
+        """() => {
+            const triangle = getComputedStyle(document.querySelector("#questions summary"), "::before");
+            return [triangle.borderTopColor, triangle.borderLeftColor];
+        }"""
+    )
+    assert sides[0] != sides[1]  # or it would be a block
+    assert visit.faults == []
+    visit.page.context.close()
+
+
+def contrast(one: str, other: str) -> float:
+    """Give the contrast of two colours, as CSS gives them computed, by WCAG's formula."""
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_paper_gets_the_text_alone_in_dark_ink_with_answers_and_solutions(browser, address, site, tmp_path, scheme):
+    visit = Visit(browser, address, color_scheme=scheme)
+    page = visit.open(address + CHAPTER)
+    page.emulate_media(media="print")
+    ink = page.locator("article :is(p, pre span, td, h2)").evaluate_all("all => all.map(it => getComputedStyle(it).color)")
+    assert all(contrast(colour, "rgb(255, 255, 255)") > 4.5 for colour in set(ink))
+    page.pdf(path=tmp_path / "chapter.pdf", format="A4")
+    text = " ".join("".join(sheet.extract_text() for sheet in PdfReader(tmp_path / "chapter.pdf").pages).split())
+    article = BeautifulSoup((site / CHAPTER).read_text(encoding="utf-8"), "html.parser").find("article")
+    assert text.startswith(" ".join(article.h1.get_text().split()).removesuffix("#").removeprefix("7. "))
+    assert text.count("Right:") == 3
+    for solution in article.select(".solution"):
+        assert " ".join(solution.pre.get_text().split())[:20] in text
+    for word in ("What held up", "Copy to clipboard", "previous", "Contents"):
+        assert word not in text
+    assert visit.faults == []
+    visit.page.context.close()
