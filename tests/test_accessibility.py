@@ -1,4 +1,4 @@
-"""That the site is open to everybody: whole pages, each loaded once, as axe, a keyboard and a magnified screen meet them.
+"""That the site is open to everybody: whole pages, each loaded once, as axe, a keyboard and a large zoom meet them.
 
 `book/accessibility.md` says what else was tried by hand. The live panels have tests of their own in `test_lab.py`.
 """
@@ -37,8 +37,8 @@ ONE_TOKEN_OF_A_KIND = """() => {
 }"""
 SET_THEME = "theme => Object.assign(document.documentElement.dataset, { theme, mode: theme })"
 
-# Gives the focus to all that takes it, forwards and backwards, and names what cannot be seen then: what lies outside the
-# window or beneath something else, and what has no ring.
+# Gives the focus to all that takes it, forwards and backwards, and names what cannot be seen then: what lies outside
+# the window or beneath something else, and what has no ring.
 WITHOUT_FOCUS_SEEN = """() => {
     const all = [...document.querySelectorAll("a[href], button, input, select, summary, [tabindex='0']")].filter(
         (element) => element.checkVisibility({ visibilityProperty: true }) && !element.disabled && element.tabIndex >= 0
@@ -100,8 +100,8 @@ def test_what_has_the_focus_is_seen(page, size):
 
 def test_nothing_moves_where_motion_is_unwelcome(page):
     moving = """[...document.querySelectorAll("*")].filter((element) => {
-        const style = getComputedStyle(element);
-        return parseFloat(style.transitionDuration) || style.animationName !== "none" || style.scrollBehavior !== "auto";
+        const { transitionDuration, animationName, scrollBehavior } = getComputedStyle(element);
+        return parseFloat(transitionDuration) || animationName !== "none" || scrollBehavior !== "auto";
     }).length"""
     assert page.evaluate(moving) == 0
 
@@ -209,7 +209,8 @@ def test_paper_gets_the_text_alone_in_dark_ink_with_answers_and_solutions(browse
     visit = Visit(browser, address, color_scheme=scheme)
     page = visit.open(address + CHAPTER)
     page.emulate_media(media="print")
-    ink = page.locator("article :is(p, pre span, td, h2)").evaluate_all("all => all.map(it => getComputedStyle(it).color)")
+    printed = page.locator("article :is(p, pre span, td, h2)")
+    ink = printed.evaluate_all("all => all.map(element => getComputedStyle(element).color)")
     assert all(contrast(colour, "rgb(255, 255, 255)") > 4.5 for colour in set(ink))
     page.pdf(path=tmp_path / "chapter.pdf", format="A4")
     text = " ".join("".join(sheet.extract_text() for sheet in PdfReader(tmp_path / "chapter.pdf").pages).split())

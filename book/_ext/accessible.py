@@ -1,7 +1,7 @@
 """What pages need to be open to everybody, and what Sphinx and the theme leave out, mended where a page is written.
 
-The rest is in `_templates/sections/` (landmarks) and in `assets/cracking.css`; `tests/test_accessibility.py` holds every
-page to it, and `accessibility.md` says what was tested and what is wanting.
+The rest is in `_templates/sections/` (landmarks) and in `assets/cracking.css`; `tests/test_accessibility.py` holds
+every page to it, and `accessibility.md` says what was tested and what is wanting.
 """
 
 import re
@@ -10,7 +10,7 @@ EMPTY_HEAD = re.compile(r"<th([^>]*)>\s*(?:<p>\s*</p>)?\s*</th>")
 
 
 def mend(html: str) -> str:
-    """Give a page's body roles that exist, formulas that a keyboard scrolls, and no table a heading that says nothing."""
+    """Give a page's body roles that exist, formulas that a keyboard scrolls, and no empty heading of a column."""
     html = html.replace('role="doc-biblioentry"', 'role="listitem"')  # deprecated in ARIA 1.2, and no child of a list
     # The theme's script gives what has this class a place in the keyboard's order, as long as it scrolls.
     html = html.replace('<div class="math', '<div class="pst-scrollable-table-container math')

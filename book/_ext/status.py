@@ -16,7 +16,6 @@ from pathlib import Path
 import psutil
 from docutils import nodes
 from myst_nb.sphinx_ import NbMetadataCollector
-from sphinx.addnodes import pending_xref
 from sphinx.util.docutils import SphinxDirective
 
 SECONDS_BETWEEN_LOOKS = 0.5
