@@ -11,10 +11,10 @@ floor  module            holds
 2      ``controls``      what the sliders and menus of a panel offer
 2      ``model``         ``build_model``, ``compile_model``: the Keras model of a recipe
 2      ``augment``       ``distort``: random rotations, shifts and bends of the images
+2      ``keras_program`` ``keras_program``: a recipe as the plain Keras program for it
 2      ``run``           ``Run``: one training run and what it gave
 3      ``training``      ``train``: a recipe, the data and a seed in, a ``Run`` out
 4      ``sweep``         ``sweep``: many recipes and seeds in parallel, kept in a store
-4      ``keras_program`` ``keras_program``: a recipe as the plain Keras program for it
 4      ``plots``         pure functions: data in, a matplotlib figure out
 5      ``kernel_engine`` what computes for a panel in JupyterLab; what decides there is its program, in ``panel/``
 5      ``published``     the runs too long for a page, which come with the package, and how they are done anew

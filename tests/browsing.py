@@ -232,7 +232,7 @@ class Visit:
 
 
 class Firefox:
-    """A page in a real Firefox, which speaks WebDriver BiDi by itself; errors of its console are in ``faults``."""
+    """A page in a real Firefox, which speaks WebDriver BiDi by itself; ``faults`` has its console's errors."""
 
     def __init__(self, program, profile):
         self._log = (profile / "log").open("w+")
@@ -265,6 +265,7 @@ class Firefox:
                 return message["result"]
 
     def open(self, url):
+        self.faults = []
         self._ask("browsingContext.navigate", context=self._context, url=url, wait="complete")
 
     def evaluate(self, function):

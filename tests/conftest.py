@@ -149,12 +149,12 @@ def lab_address(tmp_path_factory):
         yield server + "/"
 
 
-@pytest.fixture
-def firefox(tmp_path):
+@pytest.fixture(scope="session")
+def firefox(tmp_path_factory):
     program = shutil.which("firefox-esr") or shutil.which("firefox")
     if program is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("No Firefox was found.")
-    firefox = Firefox(program, tmp_path)
+    firefox = Firefox(program, tmp_path_factory.mktemp("firefox"))
     yield firefox
     firefox.close()
 
