@@ -118,13 +118,28 @@ def test_axe_finds_nothing_in_either_theme_and_width(page):
         page.set_viewport_size(size)
         page.evaluate(SET_THEME, theme)
         page.wait_for_function(SCROLLERS_ARE_REACHED)
-        results = Axe().run(page, options={"resultTypes": ["violations"], "preload": False} | rules)
-        found += [
-            f"{theme}, {size['width']} px: {broken['id']}: {broken['nodes'][0]['html'][:200]}"
-            for broken in results.response["violations"]
-        ]
+        found += [f"{theme}, {size['width']} px: {rule}" for rule in broken_rules(page, rules)]
     page.set_viewport_size(DESK)
     assert found == []
+
+
+def broken_rules(page, rules: dict) -> list[str]:
+    """Ask axe for the rules that a page breaks, each with the first element that does."""
+    results = Axe().run(page, options={"resultTypes": ["violations"], "preload": False} | rules)
+    return [f"{rule['id']}: {rule['nodes'][0]['html'][:200]}" for rule in results.response["violations"]]
+
+
+def test_axe_finds_nothing_in_what_opens_over_a_page(browser, address):
+    visit = Visit(browser, address, viewport=PHONE, reduced_motion="reduce")
+    page = visit.open(address + "paths.html")
+    for button in (".search-button", ".primary-toggle", ".secondary-toggle"):
+        page.locator(f"{button}:visible").click()
+        expect(page.locator("dialog[open]")).to_be_visible()
+        assert broken_rules(page, ALL_RULES) == [], button
+        page.keyboard.press("Escape")
+        expect(page.locator("dialog[open]")).to_have_count(0)
+    assert visit.faults == []
+    visit.page.context.close()
 
 
 def test_a_keyboard_skips_to_the_text(browser, address):

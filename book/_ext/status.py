@@ -26,19 +26,19 @@ class MemoryWatch:
     """Looks again and again at how much memory the processes below this one hold, until it is asked for the most."""
 
     def __init__(self):
-        self._most, self._done = 0, threading.Event()
+        self.seen, self._done = 0, threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
     def _watch(self) -> None:
         while not self._done.wait(SECONDS_BETWEEN_LOOKS):
-            self._most = max(self._most, held_below())
+            self.seen = max(self.seen, held_below())
 
     def most(self) -> int:
         """Give the most bytes that were held at once, and look no longer."""
         self._done.set()
         self._thread.join()
-        return self._most
+        return self.seen
 
 
 def held_below() -> int:
