@@ -5,6 +5,10 @@ every page to it, and `accessibility.md` says what was tested and what is wantin
 """
 
 import re
+from html import escape
+
+from docutils import nodes
+from sphinx.writers.html5 import HTML5Translator
 
 EMPTY_HEAD = re.compile(r"<th([^>]*)>\s*(?:<p>\s*</p>)?\s*</th>")
 
@@ -23,6 +27,22 @@ def mend_page(app, pagename, templatename, context, doctree) -> None:
         context["body"] = mend(context["body"])
 
 
+def visit_admonition(translator, node) -> None:
+    """Write a box that is to be unfolded as what keyboards, screen readers and paper know how to unfold."""
+    if "dropdown" in node["classes"]:
+        title = node.pop(0).astext()
+        translator.body.append(translator.starttag(node, "details", CLASS="admonition"))
+        translator.body.append(f'<summary class="admonition-title">{escape(title)}</summary>')
+    else:
+        HTML5Translator.visit_admonition(translator, node)
+
+
+def depart_admonition(translator, node) -> None:
+    """Close what was opened."""
+    translator.body.append("</details>\n" if "dropdown" in node["classes"] else "</div>\n")
+
+
 def setup(app):
+    app.add_node(nodes.admonition, override=True, html=(visit_admonition, depart_admonition))
     app.connect("html-page-context", mend_page)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
