@@ -10,7 +10,7 @@ PUBLISHED := building batches overfitting ideas crack best convolution
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book pdf epub serve lab test check style bench bench-lab bench-99 grid $(PUBLISHED) format requirements mark engine clean
+.PHONY: help book pdf epub serve lab test check style bench bench-lab bench-99 grid $(PUBLISHED) format requirements mark picture engine clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
@@ -96,6 +96,9 @@ requirements: .venv/installed ## compile requirements.txt anew from pyproject.to
 
 mark: .venv/installed ## draw the mark and the chapter digits anew
 	$(BIN)/python book/assets/mark.py
+
+picture: book ## take the picture of the front page anew, for the README and as social card (with a browser, as the tests)
+	$(BIN)/python book/tools/picture.py
 
 engine: .venv/installed ## compile the engine of the in-page lab anew from its C source
 	$(BIN)/python book/tools/build_engine.py

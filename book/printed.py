@@ -110,6 +110,8 @@ def simplify(article) -> None:
     for panel in article("mnist-lab"):
         if panel.get_text(strip=True) and not panel.img:
             panel.replace_with(element(f"<p><em>{NO_STILL}</em></p>"))
+    for box in article.select("details.admonition"):
+        box.name, box.summary.name = "div", "p"
     for title in article.select("p.admonition-title"):
         title.replace_with(element(f'<p class="admonition-title"><strong>{title.decode_contents()}</strong></p>'))
     for formula in article("math"):

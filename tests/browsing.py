@@ -4,12 +4,14 @@ The browser is any Chromium, Chrome or Edge of this machine; `CHROMIUM` names on
 """
 
 import functools
+import http.server
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -63,6 +65,21 @@ def wait_for(page, expression):
     while not page.evaluate(expression):
         assert time.monotonic() < give_up, f"{expression} did not come true"
         page.wait_for_timeout(50)
+
+
+@contextmanager
+def served(root):
+    """Serve a folder; give the server's address."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Handler, directory=root)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def notebook(*sources):

@@ -51,7 +51,8 @@ a <a class="glossary-link" href="02_two.html#term-gap">gap</a>, one to <a href="
 <details><summary>A. There is no colour.</summary><p>Right: ink is black.</p></details>
 <details><summary>B. The scans have faded.</summary><p>Not quite: they are small.</p></details></section>
 <section id="exercises"><h2>Exercises</h2><section id="count"><h3>Count the pixels</h3><p>How many?</p>
-<div class="solution dropdown admonition"><p class="admonition-title">Solution</p><p>There are 784.</p></div>
+<details class="solution dropdown admonition"><summary class="admonition-title">Solution</summary>
+<p>There are 784.</p></details>
 </section></section></section>""".replace("CODE", f"longest = '{'x' * 66}'").replace("FIGURE", FIGURE),
     "notebooks/02_two.html": f"""
 <section id="two"><h1 data-digit="2"><span class="section-number">2. </span>Two</h1><section id="later-on">

@@ -35,7 +35,9 @@ class FoldSolutions(SphinxTransform):
     def apply(self):
         for section in list(self.document.findall(nodes.section)):
             if section[0].astext() == "Solution":
-                section.replace_self(nodes.admonition("", *section.children, classes=["solution", "dropdown"]))
+                box = nodes.admonition("", *section.children, classes=["solution", "dropdown"])
+                section.replace_self(box)
+                box["ids"] = [f"{box.parent['ids'][0]}-solution"]  # not one that is counted up in the page
 
 
 def link_notebooks(source: Path) -> None:
