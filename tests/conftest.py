@@ -32,7 +32,9 @@ from mnist_helpers.data import Mnist, load_mnist
 
 ROOT = Path(__file__).parents[1]
 SUB_PATH = "/courses/digits/"
-OF_THE_SITE = {f"tests/test_{name}.py" for name in ("site", "lab", "chapters_in_jupyterlab")}
+OF_THE_SITE = {
+    f"tests/test_{name}.py" for name in ("site", "lab", "chapters_in_jupyterlab", "hostile_input", "offline")
+}
 NEEDS_A_BROWSER = {"site", "address", "lab_address", "browser", "firefox", "visit"}
 
 settings.register_profile("the same each time", derandomize=True, deadline=None)
@@ -168,12 +170,12 @@ def served(root):
         server.shutdown()
 
 
-@pytest.fixture
-def firefox(tmp_path):
+@pytest.fixture(scope="module")
+def firefox(tmp_path_factory):
     program = shutil.which("firefox-esr") or shutil.which("firefox")
     if program is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("No Firefox was found.")
-    firefox = Firefox(program, tmp_path)
+    firefox = Firefox(program, tmp_path_factory.mktemp("firefox"))
     yield firefox
     firefox.close()
 

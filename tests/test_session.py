@@ -369,10 +369,11 @@ def test_of_many_runs_the_oldest_that_is_not_pinned_goes(opened):
     [(0.04, "0.0 s"), (4.24, "4.2 s"), (42.4, "42 s"), (130, "2 min"), (3_600, "60 min"), (36_000, "10.0 h")],
 )
 def test_times_are_written_as_one_would_say_them(session, seconds, text):
-    session.evaluate("(session.engine = {costs: {step: 0, calculation: 0, distortion: 0, epoch: argument}})", seconds)
+    before = session.evaluate("session.engine.costs")
+    session.evaluate("session.engine.costs = {step: 0, calculation: 0, distortion: 0, epoch: argument}", seconds)
     session.set(epochs=1)
     assert session.state["expected"] == text
-    session.evaluate("(session.engine = engine)")
+    session.evaluate("session.engine.costs = argument", before)
 
 
 SETTINGS = st.one_of(

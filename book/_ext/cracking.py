@@ -153,7 +153,9 @@ def write_lab(folder: Path) -> None:
         {"file": name, "bytes": write_images(folder / name, mnist, chosen)} | lengths(mnist, chosen)
         for name, chosen in COLLECTIONS.items()
     ]
-    setup = panel_setup() | {"collections": collections, "names": mnist.class_names}
+    keras = json.loads((LAB / "generated" / "keras_results.json").read_text(encoding="utf-8"))
+    keras["runs"] = [run for run in keras["runs"] if not run["settings"]]  # the article's alone, to be there at once
+    setup = panel_setup() | {"collections": collections, "names": mnist.class_names, "keras": keras}
     (folder / "setup.json").write_text(json.dumps(setup), encoding="utf-8")
 
 
