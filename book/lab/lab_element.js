@@ -35,13 +35,8 @@ const settled = once(async () => {
 function onWish(element, act) {
   const reaching = navigator.connection?.saveData ? ["click"] : ["pointermove", "focusin"];
   const ended = new AbortController();
-  let before = null; // where the pointer was on the screen
-  const wished = ({ type, pointerType, screenX, screenY }) => {
-    if (type === "pointermove") {
-      const place = `${screenX} ${screenY}`, rests = [null, place].includes(before);
-      before = place;
-      if (rests || pointerType === "touch") return;
-    }
+  const wished = ({ type, pointerType }) => {
+    if (type === "pointermove" && pointerType === "touch") return;
     ended.abort();
     act();
   };
