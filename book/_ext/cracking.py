@@ -107,6 +107,11 @@ def set_cache_path(app, config) -> None:
             shutil.rmtree(stale)
 
 
+def mend_search(app, config) -> None:
+    """Have the page of search look up words as the script says; what Sphinx meant for scores is the place for it."""
+    config.html_search_scorer = str(Path(__file__).with_name("search_words.js"))
+
+
 def mark_chapter(app, pagename, templatename, context, doctree) -> None:
     """Tell the stylesheet a chapter's number, which it writes as a digit from MNIST."""
     if match := re.match(r"notebooks/0*(\d+)_", pagename):
@@ -211,6 +216,7 @@ def setup(app):
     app.add_transform(FoldSolutions)
     app.connect("doctree-resolved", give_alt_text)
     app.connect("config-inited", set_cache_path)
+    app.connect("config-inited", mend_search)
     app.connect("html-page-context", mark_chapter)
     app.connect("html-page-context", add_lab)
     app.connect("build-finished", lighten)

@@ -13,13 +13,19 @@ export function sessionOf(element, setup, start = setup.article) {
   return new Session(setup, base, Number(element.getAttribute("seed") ?? 0), engine);
 }
 
-export function retrain(element, setup, onWish) {
-  // With ?start=CRACK_99 in the address the panel begins with that recipe instead of the article's.
+const namesOf = (element, setup) => element.getAttribute("controls")?.split(" ") ?? setup.controls.map(({ name }) => name);
+const placeOf = (element) => [...document.querySelectorAll('mnist-lab[view="retrain"]')].indexOf(element) + 1;
+
+// The one that the address wants: with ?start=CRACK_99 it begins with that recipe instead of the article's.
+export function sessionInAddress(element, setup) {
   const start = new URLSearchParams(location.search).get("start");
   const session = sessionOf(element, setup, Object.hasOwn(setup.starts, start) ? setup.starts[start] : undefined);
-  const names = element.getAttribute("controls")?.split(" ") ?? setup.controls.map(({ name }) => name);
-  const place = [...document.querySelectorAll('mnist-lab[view="retrain"]')].indexOf(element) + 1;
-  Object.assign(session.settings, fromAddress(place, session, names));
+  Object.assign(session.settings, fromAddress(placeOf(element), session, namesOf(element, setup)));
+  return session;
+}
+
+export function retrain(element, setup, onWish) {
+  const session = sessionInAddress(element, setup), names = namesOf(element, setup), place = placeOf(element);
   showFirstBand(session);
   element.session = session;
   session.listen((what) => {
