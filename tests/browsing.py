@@ -215,7 +215,8 @@ class Visit:
     """A page, and what went wrong while it was open: errors in the console, requests that left or failed."""
 
     def __init__(self, browser, address, **context):
-        self.page = browser.new_context(**context).new_page()
+        # A service worker would fetch behind the page's back (`test_offline.py` wants that).
+        self.page = browser.new_context(**{"service_workers": "block"} | context).new_page()
         self.faults = []
         self.page.on("console", lambda message: message.type == "error" and self.faults.append(message.text))
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))

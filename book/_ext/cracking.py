@@ -75,6 +75,11 @@ def set_cache_path(app, config) -> None:
             shutil.rmtree(stale)
 
 
+def mend_search(app, config) -> None:
+    """Have the page of search look up words as the script says; what Sphinx meant for scores is the place for it."""
+    config.html_search_scorer = str(Path(__file__).with_name("search_words.js"))
+
+
 def mark_chapter(app, pagename, templatename, context, doctree) -> None:
     """Tell the stylesheet a chapter's number, which it writes as a digit from MNIST."""
     if match := re.match(r"notebooks/0*(\d+)_", pagename):
@@ -121,7 +126,9 @@ def write_lab(folder: Path) -> None:
         {"file": name, "bytes": write_images(folder / name, mnist, chosen)} | lengths(mnist, chosen)
         for name, chosen in COLLECTIONS.items()
     ]
-    setup = panel_setup() | {"collections": collections, "names": mnist.class_names}
+    keras = json.loads((LAB / "generated" / "keras_results.json").read_text(encoding="utf-8"))
+    keras["runs"] = [run for run in keras["runs"] if not run["settings"]]  # the article's alone, to be there at once
+    setup = panel_setup() | {"collections": collections, "names": mnist.class_names, "keras": keras}
     (folder / "setup.json").write_text(json.dumps(setup), encoding="utf-8")
 
 
@@ -165,6 +172,7 @@ def setup(app):
     link_notebooks(Path(app.srcdir))
     app.add_transform(FoldSolutions)
     app.connect("config-inited", set_cache_path)
+    app.connect("config-inited", mend_search)
     app.connect("html-page-context", mark_chapter)
     app.connect("html-page-context", add_lab)
     app.connect("build-finished", write_lab_of_site)
