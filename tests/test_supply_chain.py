@@ -1,6 +1,7 @@
 """What is installed, bundled and run is what it should be: versions, hashes, checksums, and nothing that runs data."""
 
 import hashlib
+import itertools
 import re
 import shutil
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 from jupyter_server.auth import IdentityProvider
 from jupyter_server.serverapp import ServerApp
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 needs_make = pytest.mark.skipif(not shutil.which("make"), reason="There is no make here.")
@@ -34,12 +37,13 @@ def test_each_requirement_is_one_version_with_its_hashes(file):
         assert re.fullmatch(r"[\w.-]+==[\w.!+-]+( ; [^#]+?)?( +--hash=sha256:[0-9a-f]{64})+", line), line[:80]
 
 
-def test_what_pyproject_asks_for_is_in_the_lock():
+def test_the_lock_has_what_pyproject_asks_for():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    asked = [*project["dependencies"], *(name for extra in project["optional-dependencies"].values() for name in extra)]
-    locked = re.findall(r"^([\w.-]+)==", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
-    names = {re.match(r"[\w.-]+", requirement)[0].replace("_", "-") for requirement in asked}
-    assert names <= set(locked)
+    asked = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
+    locked = re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    for requirement in map(Requirement, asked):
+        versions = [version for name, version in locked if name == canonicalize_name(requirement.name)]
+        assert versions and all(map(requirement.specifier.contains, versions)), f"{requirement}: `make requirements`"
 
 
 @needs_make
