@@ -31,7 +31,6 @@ SUB_PATH = "/courses/digits/"
 OF_THE_SITE = {
     f"tests/test_{name}.py"
     for name in ("site", "light", "accessibility", "ways", "lab", "chapters_in_jupyterlab", "hostile_input", "offline")
-    f"tests/test_{name}.py" for name in ("site", "lab", "chapters_in_jupyterlab", "hostile_input", "offline")
 }
 NEEDS_A_BROWSER = {"site", "address", "lab_address", "browser", "firefox", "visit"}
 
