@@ -7,7 +7,7 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import SECONDS, Visit
+from browsing import SECONDS, Visit, wait_for
 from bs4 import BeautifulSoup
 from playwright.sync_api import expect
 from pypdf import PdfReader
@@ -117,7 +117,7 @@ def test_axe_finds_nothing_in_either_theme_and_width(page):
     ):
         page.set_viewport_size(size)
         page.evaluate(SET_THEME, theme)
-        page.wait_for_function(SCROLLERS_ARE_REACHED)
+        wait_for(page, SCROLLERS_ARE_REACHED)
         found += [f"{theme}, {size['width']} px: {rule}" for rule in broken_rules(page, rules)]
     page.set_viewport_size(DESK)
     assert found == []

@@ -250,9 +250,9 @@ def test_the_address_tells_the_last_setting_and_no_other(panel):
     panel.page.wait_for_timeout(400)
     assert "?" not in panel.page.url
     panel.page.evaluate(f"{SESSION}.set('units', 8)")
-    panel.page.wait_for_function("location.search === '?units=8'")
+    wait_for(panel.page, "location.search === '?units=8'")
     panel.page.evaluate(f"{SESSION}.set('units', 16), {SESSION}.reset(), {SESSION}.set('seed', 3)")
-    panel.page.wait_for_function("location.search === '?seed=3'")
+    wait_for(panel.page, "location.search === '?seed=3'")
 
 
 def test_the_address_tells_the_settings_of_all_panels(visit, address):
@@ -264,7 +264,7 @@ def test_the_address_tells_the_settings_of_all_panels(visit, address):
     page.evaluate(
         "[...document.querySelectorAll('mnist-lab')].forEach(({session}, i) => i % 2 && session.set('units', 24))"
     )
-    page.wait_for_function("location.search === '?other=kept&2.units=24&4.units=24&6.units=24'")
+    wait_for(page, "location.search === '?other=kept&2.units=24&4.units=24&6.units=24'")
 
 
 def test_the_link_to_99_opens_with_that_setting(panel):
