@@ -9,15 +9,11 @@ import shutil
 import sys
 import zlib
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from chapters import let_kernels_find_quotes
 from docutils import nodes
-from docutils.parsers.rst import directives
-from myst_nb.ext.glue.utils import create_pending_glue_ref
 from sphinx.transforms import SphinxTransform
-from sphinx.util.docutils import SphinxDirective
 
 from mnist_helpers.controls import panel_setup
 from mnist_helpers.data import Mnist, Split, load_mnist
@@ -31,34 +27,6 @@ ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "book" / "lab"
 
 
-class ChapterFigure(SphinxDirective):
-    """Show a figure that a chapter glued, with alt text and a caption; myst-nb's own stays within one page."""
-
-    required_arguments = 1
-    has_content = True
-    option_spec: ClassVar = {
-        "doc": directives.unchanged_required,
-        "alt": directives.unchanged_required,
-        "name": directives.unchanged,
-    }
-
-    def run(self):
-        figure = nodes.figure(alt=self.options["alt"])
-        source, line = self.get_source_info()
-        figure += create_pending_glue_ref(self.state.document, source, line, self.options["doc"], self.arguments[0])
-        caption, _ = self.state.inline_text(" ".join(self.content), self.lineno)
-        figure += nodes.caption("", "", *caption)
-        self.add_name(figure)
-        return [figure]
-
-
-def give_alt_text(app, doctree, docname) -> None:
-    """Hand a chapter figure's alt text to its image, which takes its place only after the page was read."""
-    for figure in doctree.findall(nodes.figure):
-        for image in figure.findall(nodes.image):
-            image.setdefault("alt", figure.get("alt", ""))
-
-
 class FoldSolutions(SphinxTransform):
     """Make of each section named "Solution" a box that a reader unfolds."""
 
@@ -67,7 +35,9 @@ class FoldSolutions(SphinxTransform):
     def apply(self):
         for section in list(self.document.findall(nodes.section)):
             if section[0].astext() == "Solution":
-                section.replace_self(nodes.admonition("", *section.children, classes=["solution", "dropdown"]))
+                box = nodes.admonition("", *section.children, classes=["solution", "dropdown"])
+                section.replace_self(box)
+                box["ids"] = [f"{box.parent['ids'][0]}-solution"]  # not one that is counted up in the page
 
 
 def link_notebooks(source: Path) -> None:
@@ -103,6 +73,11 @@ def set_cache_path(app, config) -> None:
     for stale in current.parent.glob("*"):
         if stale != current:
             shutil.rmtree(stale)
+
+
+def mend_search(app, config) -> None:
+    """Have the page of search look up words as the script says; what Sphinx meant for scores is the place for it."""
+    config.html_search_scorer = str(Path(__file__).with_name("search_words.js"))
 
 
 def mark_chapter(app, pagename, templatename, context, doctree) -> None:
@@ -151,7 +126,9 @@ def write_lab(folder: Path) -> None:
         {"file": name, "bytes": write_images(folder / name, mnist, chosen)} | lengths(mnist, chosen)
         for name, chosen in COLLECTIONS.items()
     ]
-    setup = panel_setup() | {"collections": collections, "names": mnist.class_names}
+    keras = json.loads((LAB / "generated" / "keras_results.json").read_text(encoding="utf-8"))
+    keras["runs"] = [run for run in keras["runs"] if not run["settings"]]  # the article's alone, to be there at once
+    setup = panel_setup() | {"collections": collections, "names": mnist.class_names, "keras": keras}
     (folder / "setup.json").write_text(json.dumps(setup), encoding="utf-8")
 
 
@@ -193,10 +170,9 @@ def write_images(path: Path, mnist: Mnist, chosen: dict[str, slice]) -> int:
 
 def setup(app):
     link_notebooks(Path(app.srcdir))
-    app.add_directive("chapter-figure", ChapterFigure)
     app.add_transform(FoldSolutions)
-    app.connect("doctree-resolved", give_alt_text)
     app.connect("config-inited", set_cache_path)
+    app.connect("config-inited", mend_search)
     app.connect("html-page-context", mark_chapter)
     app.connect("html-page-context", add_lab)
     app.connect("build-finished", write_lab_of_site)
