@@ -54,6 +54,13 @@ class Packing(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """Let a browser close its connections when it has seen enough."""
+
+    def handle_error(self, *_):
+        pass
+
+
 @functools.cache
 def packed(path: Path) -> bytes:
     """Give a file's bytes, packed."""
@@ -64,7 +71,7 @@ def packed(path: Path) -> bytes:
 def served(site: Path):
     """Serve a folder; give the server's address."""
     handler = functools.partial(Packing, directory=site)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with Server(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
