@@ -110,8 +110,16 @@ def simplify(article) -> None:
     for panel in article("mnist-lab"):
         if panel.get_text(strip=True) and not panel.img:
             panel.replace_with(element(f"<p><em>{NO_STILL}</em></p>"))
+    for box in article.select("details.admonition"):
+        box.name, box.summary.name = "div", "p"
     for title in article.select("p.admonition-title"):
         title.replace_with(element(f'<p class="admonition-title"><strong>{title.decode_contents()}</strong></p>'))
+    for formula in article("math"):
+        tex = formula.annotation.get_text()
+        if formula["display"] == "block":
+            formula.replace_with(rf"\[{tex}\]")
+        else:
+            formula.parent.string = rf"\({tex}\)"
     for number in article.select("div.math .eqno"):
         formula, text = number.parent, number.extract().get_text(strip=True)
         formula.string = formula.get_text(strip=True).removesuffix(r"\]") + rf"\qquad \text{{{text}}}\]"

@@ -18,10 +18,16 @@ import numpy as np
 from mnist_helpers.data import Mnist
 from mnist_helpers.keras_program import keras_program
 from mnist_helpers.model import losses_and_answers
-from mnist_helpers.recipe import Recipe
+from mnist_helpers.recipe import PIXELS, Recipe, checked_seed
 from mnist_helpers.run import Run
 from mnist_helpers.sweep import load_run, save_run
 from mnist_helpers.training import Report, TrainingError, prepare, train
+
+MOST_PICTURES = 1_000  # that one question may ask for
+
+
+class MessageError(ValueError):
+    """A panel's program said something that is not in the protocol; the message says what is."""
 
 
 @dataclass(eq=False)
@@ -67,17 +73,42 @@ class KernelEngine:
         return [run for run in runs if run is not None and run.history["val_loss"]]
 
     def obey(self, message: dict) -> None:
-        """Carry out an order, or answer a question."""
-        values = {name: value for name, value in message.items() if name not in ("do", "question")}
-        if "question" not in message:
-            getattr(self, f"_do_{message['do']}")(**values)
-            return
-        with self._telling if message["do"] == "follow" else nullcontext():
+        """Carry out an order, or answer a question.
+
+        What goes wrong with a run or a question is told to who asked for it, whatever it is.
+
+        Raises
+        ------
+        MessageError
+            If the message is something else that cannot be understood or carried out.
+        """
+        if not isinstance(message, dict):
+            raise MessageError(f"a message is {message!r:.80}; expected what panel/engine_protocol.js says.")
+        asked = {"question": message["question"]} if "question" in message else None
+        with self._telling if message.get("do") == "follow" else nullcontext():
             try:
-                answer = {"answer": getattr(self, f"_answer_{message['do']}")(**values)}
-            except Exception as error:  # whatever it is: the reader must learn of it
-                answer = {"why": str(error) or repr(error)}
-            self._tell({"question": message["question"]} | answer)
+                answer = self._carry_out(message, "_answer_" if asked else "_do_")
+            except Exception as error:
+                why = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+                if asked:
+                    self._tell(asked | {"why": why})
+                elif message.get("do") == "train":
+                    self._tell({"id": message.get("id"), "ended": "failed", "elapsed": 0.0, "why": why})
+                else:
+                    raise MessageError(why) from error
+            else:
+                if asked:
+                    self._tell(asked | {"answer": answer})
+
+    def _carry_out(self, message, prefix):
+        values = {name: value for name, value in message.items() if name not in ("do", "question")}
+        what, known = message.get("do"), [name for name in vars(KernelEngine) if name.startswith(prefix)]
+        if f"{prefix}{what}" not in known:
+            names = ", ".join(name.removeprefix(prefix) for name in known)
+            raise MessageError(f"what to do is {what!r:.80}; expected one of {names}.")
+        if not isinstance(values.get("id", ""), str):
+            raise MessageError(f"an id is {values['id']!r:.80}; expected a text.")
+        return getattr(self, f"{prefix}{what}")(**values)
 
     def recall(self, recipe: Recipe, seed: int) -> str | None:
         """Keep a run that the store has, as if it had been trained here, and give its id; None if it has none."""
@@ -94,8 +125,9 @@ class KernelEngine:
         threading.Thread(target=prepare, args=(Recipe(**recipe), self._data), daemon=True).start()
 
     def _do_train(self, id, recipe, seed, anew=False, **_):
+        order = (id, Recipe(**recipe), checked_seed(seed), anew)
         self._kept[id] = _Kept()
-        threading.Thread(target=self._carry_out, args=(id, Recipe(**recipe), seed, anew), daemon=True).start()
+        threading.Thread(target=self._run, args=order, daemon=True).start()
 
     def _do_stop(self, id):
         if id in self._kept:
@@ -105,7 +137,7 @@ class KernelEngine:
         self._do_stop(id)
         self._kept.pop(id, None)
 
-    def _carry_out(self, id, recipe, seed, anew):
+    def _run(self, id, recipe, seed, anew):
         kept = self._kept[id]
         with self._turn:
             try:
@@ -182,13 +214,13 @@ class KernelEngine:
     def _answer_images(self, split, places=None, like=None, number=None, **_):
         split = self._split(split)
         if places is None:
-            places = split.closest(np.array(like), number)
-        return [
-            {"place": int(i), "pixels": split.images[i].ravel().tolist(), "label": int(split.labels[i])} for i in places
-        ]
+            places = split.closest(_pixels(like), _whole("number", number, MOST_PICTURES)).tolist()
+        _whole("the number of places", len(places), MOST_PICTURES)
+        places = [_whole("a place", place, len(split) - 1) for place in places]
+        return [{"place": i, "pixels": split.images[i].ravel().tolist(), "label": int(split.labels[i])} for i in places]
 
     def _answer_probabilities(self, id, pixels, **_):
-        logits = self._model(id)(np.array([pixels], np.float32) / 255, training=False)
+        logits = self._model(id)(_pixels(pixels)[None] / 255, training=False)
         return keras.ops.softmax(logits)[0].numpy().astype(float).tolist()
 
     def _answer_split(self, id, split, why="", **_):
@@ -203,9 +235,10 @@ class KernelEngine:
         }
 
     def _answer_pictures(self, id, first, number, **_):
-        matrices = [w.numpy() for w in self._model(id).weights if len(w.shape) == 2 and w.shape[0] == 784]
-        units = matrices[0].T if matrices else np.zeros((0, 784))
-        shown = units[first : first + number].astype(float).round(4)
+        matrices = [w.numpy() for w in self._model(id).weights if len(w.shape) == 2 and w.shape[0] == PIXELS]
+        units = matrices[0].T if matrices else np.zeros((0, PIXELS))
+        first = _whole("first", first, 10**9)
+        shown = units[first : first + _whole("number", number, MOST_PICTURES)].astype(float).round(4)
         return {"total": len(units), "units": shown.tolist()}
 
     def _answer_dead(self, id, **_):
@@ -215,12 +248,33 @@ class KernelEngine:
         return float(np.mean([(output.numpy() == 0).all(axis=0).mean() for output in outputs]))
 
     def _model(self, id):
-        return self._given if id == "given" else self._kept[id].run.model
+        run = self._kept[id].run if id in self._kept else None
+        model = self._given if id == "given" else run and run.model
+        if model is None:
+            raise MessageError(f"there is no network {id!r:.80}; expected one of a finished run that was not cleared.")
+        return model
 
     def _split(self, name, why=""):
         if name == "test":
-            return self._data.open_test_set(f"panel, {why}")
-        return {"training": self._data.train, "validation": self._data.validation}[name]
+            return self._data.open_test_set(f"panel, {' '.join(str(why).split())[:60]}")
+        splits = {"training": self._data.train, "validation": self._data.validation}
+        if name not in splits:
+            raise MessageError(f"there is no split {name!r:.80}; expected training, validation or test.")
+        return splits[name]
+
+
+def _whole(name, value, highest):
+    if type(value) is not int or not 0 <= value <= highest:
+        raise MessageError(f"{name} is {value!r:.80}; expected a whole number from 0 to {highest:,}.")
+    return value
+
+
+def _pixels(values):
+    """Give a picture's grey values as an array."""
+    pixels = np.asarray(values, np.float32)
+    if pixels.shape != (PIXELS,) or not ((pixels >= 0) & (pixels <= 255)).all():
+        raise MessageError(f"a picture is {values!r:.80}; expected {PIXELS} grey values from 0 to 255.")
+    return pixels
 
 
 def _point(recipe: Recipe, now: Report, last: Report | None) -> dict | None:

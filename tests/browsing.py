@@ -4,12 +4,14 @@ The browser is any Chromium, Chrome or Edge of this machine; `CHROMIUM` names on
 """
 
 import functools
+import http.server
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -55,6 +57,29 @@ def launched():
         browser = playwright.chromium.launch(executable_path=found, args=[*QUIET_BROWSER, *as_root])
         yield browser
         browser.close()
+
+
+def wait_for(page, expression):
+    """Wait until an expression holds in a page; Playwright's own way is eval, which the policy of the site forbids."""
+    give_up = time.monotonic() + 20
+    while not page.evaluate(expression):
+        assert time.monotonic() < give_up, f"{expression} did not come true"
+        page.wait_for_timeout(50)
+
+
+@contextmanager
+def served(root):
+    """Serve a folder; give the server's address."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Handler, directory=root)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def notebook(*sources):
@@ -190,7 +215,8 @@ class Visit:
     """A page, and what went wrong while it was open: errors in the console, requests that left or failed."""
 
     def __init__(self, browser, address, **context):
-        self.page = browser.new_context(**context).new_page()
+        # A service worker would fetch behind the page's back (`test_offline.py` wants that).
+        self.page = browser.new_context(**{"service_workers": "block"} | context).new_page()
         self.faults = []
         self.page.on("console", lambda message: message.type == "error" and self.faults.append(message.text))
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))

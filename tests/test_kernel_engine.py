@@ -7,9 +7,11 @@ from dataclasses import asdict, replace
 import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mnist_helpers import kernel_engine
-from mnist_helpers.kernel_engine import KernelEngine
+from mnist_helpers.kernel_engine import KernelEngine, MessageError
 from mnist_helpers.model import build_model, losses_and_answers
 from mnist_helpers.recipe import ARTICLE
 from mnist_helpers.sweep import load_run, sweep
@@ -204,3 +206,75 @@ def test_the_points_are_the_means_between_the_reports():
     assert [point["at"] for point in points[:3]] == pytest.approx([5 / 108, 25 / 108, 74 / 108])
     assert [point["fraction"] for point in points[:3]] == pytest.approx([5 / 108, 20 / 108, 0.5])
     assert points[3] is None
+
+
+# ---------------------------------------------------------------- what no panel would say
+
+HOSTILE = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.sampled_from(
+            [2**63, -1, 1e308, "", "given", "stored", "__class__", "../../etc/passwd", "\ud800", "<img src=x>", 10**400]
+        ),
+        st.floats(),
+        st.text(max_size=20),
+    ),
+    lambda values: st.lists(values, max_size=4) | st.dictionaries(st.text(max_size=9), values, max_size=4),
+    max_leaves=6,
+)
+ORDERS = ("prepare", "train", "stop", "forget")
+QUESTIONS = ("load", "follow", "program", "images", "probabilities", "split", "pictures", "dead")
+NAMES = (
+    "id",
+    "recipe",
+    "seed",
+    "anew",
+    "split",
+    "places",
+    "like",
+    "number",
+    "pixels",
+    "first",
+    "why",
+    "address",
+    "self",
+)
+RECIPES = st.dictionaries(st.sampled_from(["units", "epochs", "activation", "__class__", "x"]), HOSTILE, min_size=1)
+MESSAGES = st.one_of(
+    HOSTILE,
+    st.builds(
+        lambda what, values, asked: values | {"do": what} | ({"question": "q"} if asked else {}),
+        st.one_of(st.sampled_from(ORDERS + QUESTIONS), st.sampled_from(["__init__", "_train", "nothing", ""]), HOSTILE),
+        st.dictionaries(st.sampled_from(NAMES), HOSTILE | RECIPES, max_size=5),
+        st.booleans(),
+    ),
+)
+
+
+def test_a_thousand_hostile_messages_are_refused_with_a_sentence_and_do_no_harm(listened, monkeypatch):
+    listened.trained(SMALL)
+    assert listened.engine.recall(SMALL, 0) == "stored"
+    # What is a recipe after all is not trained here.
+    monkeypatch.setattr(kernel_engine, "train", lambda *_, **__: (_ for _ in ()).throw(MemoryError("not here")))
+    monkeypatch.setattr(kernel_engine, "prepare", lambda *_: None)
+    sentences = set()
+
+    @settings(max_examples=1_000)
+    @given(MESSAGES)
+    def say(message):
+        listened.told.clear()
+        try:
+            listened.engine.obey(message)
+        except MessageError as error:
+            sentences.add(str(error))
+            assert not isinstance(message, dict) or "question" not in message
+        told = [answer for answer in list(listened.told) if "question" in answer]
+        assert len(told) == (isinstance(message, dict) and "question" in message)
+        sentences.update(answer["why"] for answer in told if "why" in answer)
+        sentences.update(report["why"] for report in list(listened.told) if report.get("ended") == "failed")
+
+    say()
+    assert len(sentences) > 100 and all(" " in sentence for sentence in sentences)
+    assert np.isclose(sum(listened.ask("probabilities", id="mine", pixels=[0] * 784)["answer"]), 1)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import SECONDS, Visit
+from browsing import SECONDS, Visit, wait_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import expect
@@ -21,6 +21,7 @@ from mnist_helpers.recipe import ARTICLE, CRACK_99, RULES, Recipe, RecipeError, 
 from mnist_helpers.training import learning_rates, train
 
 COSINE = replace(ARTICLE, schedule="cosine")
+SESSION = "document.querySelector('mnist-lab').session"
 DRAWINGS = json.loads(Path(__file__).with_name("drawings.json").read_text())
 
 
@@ -232,16 +233,38 @@ def test_an_address_opens_with_its_setting(panel, visit):
     panel.slide("Units a layer", "Home")
     panel.node.get_by_label("Activation", exact=True).select_option("tanh")
     panel.node.get_by_role("switch", name="Batch norm").check()
-    panel.page.wait_for_function("location.search.includes('batch_norm')")
+    wait_for(panel.page, "location.search.includes('batch_norm')")
     again = Panel(visit.open(panel.page.url))
     expect(again.node.get_by_label("Units a layer")).to_have_attribute("aria-valuetext", "8")
     expect(again.node.get_by_label("Activation", exact=True)).to_have_value("tanh")
     expect(again.node.get_by_role("switch", name="Batch norm")).to_be_checked()
     again.button("Reset to the article").click()
-    again.page.wait_for_function("location.search === ''")
+    wait_for(again.page, "location.search === ''")
     nonsense = Panel(visit.open(panel.page.url.split("?")[0] + "?units=many&seed=%F0%9F%8E%B2&epochs=3"))
     expect(nonsense.node.get_by_label("Units a layer")).to_have_attribute("aria-valuetext", "100")
     expect(nonsense.node.get_by_label("Epochs", exact=True)).to_have_attribute("aria-valuetext", "3")
+
+
+def test_the_address_tells_the_last_setting_and_no_other(panel):
+    panel.page.evaluate(f"{SESSION}.set('units', 8), {SESSION}.set('epochs', 3), {SESSION}.reset()")
+    panel.page.wait_for_timeout(400)
+    assert "?" not in panel.page.url
+    panel.page.evaluate(f"{SESSION}.set('units', 8)")
+    wait_for(panel.page, "location.search === '?units=8'")
+    panel.page.evaluate(f"{SESSION}.set('units', 16), {SESSION}.reset(), {SESSION}.set('seed', 3)")
+    wait_for(panel.page, "location.search === '?seed=3'")
+
+
+def test_the_address_tells_the_settings_of_all_panels(visit, address):
+    page = visit.page
+    page.route("**/six.html?*", lambda route: route.fulfill(body=SIX_PANELS, content_type="text/html"))
+    page.goto(address + "six.html?other=kept")
+    for number in range(6):
+        Panel(page, number)
+    page.evaluate(
+        "[...document.querySelectorAll('mnist-lab')].forEach(({session}, i) => i % 2 && session.set('units', 24))"
+    )
+    wait_for(page, "location.search === '?other=kept&2.units=24&4.units=24&6.units=24'")
 
 
 def test_the_link_to_99_opens_with_that_setting(panel):
@@ -330,9 +353,9 @@ def test_a_cell_of_the_confusion_matrix_shows_its_images_and_weights_sharpen(pan
     panel.slide("Epochs", "ArrowRight", 4)
     panel.button("Train").click()
     panel.page.locator('mnist-lab[view="explore"]').scroll_into_view_if_needed()
-    panel.page.wait_for_function(picture)
+    wait_for(panel.page, picture)
     first = panel.page.evaluate(picture)
-    panel.page.wait_for_function(f"{picture} !== {json.dumps(first)}")
+    wait_for(panel.page, f"{picture} !== {json.dumps(first)}")
     expect(panel.rows).to_have_count(1, timeout=60 * SECONDS)
     cell = explorer.get_by_role("button", name=re.compile(r"^\d+ of 4 read as 9$"))
     expect(cell).to_have_text(re.compile(r"\d"))
@@ -400,14 +423,102 @@ def test_six_panels_share_one_worker_and_one_copy_of_the_images(visit, address):
     assert not any("all-images" in url for url in requests)
 
 
-def test_nothing_is_loaded_until_the_reader_comes_near(visit, address):
-    requests = []
-    visit.page.on("request", lambda request: requests.append(request.url))
+@pytest.fixture
+def asked(visit):
+    """The names of the files that the page asks for."""
+    asked = []
+    visit.page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
+    return asked
+
+
+def data_in(asked):
+    return {name for name in asked if name.endswith((".bin.gz", ".wasm")) or name == "keras_results.json"}
+
+
+def test_nothing_is_loaded_until_the_reader_comes_near(visit, address, asked):
     page = visit.open(address + "notebooks/06_overfitting.html")
-    assert not any(".bin.gz" in url or "wasm" in url for url in requests)
-    panel = Panel(page)
+    assert not {"setup.json", "session.js"} & set(asked)
+    expect(Panel(page).button("Train")).to_be_enabled()
+    assert {"setup.json", "session.js"} <= set(asked)
+
+
+def test_the_programs_wait_until_the_page_has_loaded(visit, address):
+    panel = Panel(visit.open(address + "index.html"))
     expect(panel.button("Train")).to_be_enabled()
-    page.wait_for_function("performance.getEntriesByType('resource').length")
+    loaded = panel.page.evaluate("performance.getEntriesByType('navigation')[0].loadEventStart")
+    files = panel.page.evaluate("performance.getEntriesByType('resource').map((it) => [it.name, it.startTime])")
+    programs = [start for name, start in files if "/lab/" in name and not name.endswith(("lab_element.js", "css"))]
+    assert len(programs) > 5 and min(programs) > loaded
+
+
+def test_the_images_come_with_a_wish_and_not_before(visit, address, asked):
+    page = visit.open(address + "index.html")
+    panel = Panel(page)
+    facts = panel.node.locator(".facts")
+    expect(facts).to_have_text(re.compile(r"130,010 parameters, about [\d.]+ s to train \+ 2\.3 MB to load"))
+    # Keras's curves of the article's setting are there at once, and no setting needs the images to be told of.
+    expect(panel.node.locator("path.band")).to_have_count(2)
+    # A page that passes beneath a resting pointer is no wish.
+    x, hovered = panel.node.bounding_box()["x"] + 100, "document.querySelector('.mnist-panel').matches(':hover')"
+    page.evaluate("scrollTo(0, 2000)")
+    page.mouse.move(x, 300)
+    assert not page.evaluate(hovered)
+    page.evaluate("scrollTo(0, 0)")
+    wait_for(page, hovered)
+    assert data_in(asked) == set()
+    page.mouse.move(x + 10, 300)
+    expect(facts).to_have_text(re.compile(r"130,010 parameters, about [\d.]+ s to train$"))
+    assert {"images.bin.gz", "keras_results.json"} < data_in(asked)
+    assert panel.page.evaluate(f"{SESSION}.running") is None
+    panel.train()
+    assert asked.count("images.bin.gz") == 1
+
+
+def test_focus_is_a_wish_too(visit, address, asked):
+    panel = Panel(visit.open(address + "index.html"))
+    panel.button("Train").focus()
+    expect(panel.node.locator(".facts")).not_to_contain_text("to load")
+    assert "images.bin.gz" in asked
+
+
+def test_who_saves_data_has_to_press_a_button(visit, address, asked):
+    visit.page.add_init_script("Object.defineProperty(navigator, 'connection', {value: {saveData: true}})")
+    panel = Panel(visit.open(address + "index.html"))
+    panel.button("Train").hover()
+    panel.button("Train").focus()
+    panel.page.mouse.move(9, 9)
+    assert data_in(asked) == set()
+    panel.train()
+    assert "images.bin.gz" in asked
+
+
+def test_no_panel_that_asks_another_one_loads_or_trains_by_itself(here, asked):
+    here.reload(wait_until="networkidle")
+    for element in here.locator("mnist-lab").all():
+        element.scroll_into_view_if_needed()
+        expect(element).to_have_attribute("open", "")
+    here.wait_for_load_state("networkidle")
+    assert data_in(asked) == set()
+    assert here.evaluate(f"[{SESSION}.running, {SESSION}.trials.length]") == [None, 0]
+    lines = here.locator(".lab-images")
+    assert set(lines.all_inner_texts()) == {"This needs 2.3 MB of images, which come when you begin."}
+    draw_a_one(here)
+    expect(here.locator(".verdict")).to_have_text(re.compile("It reads 1"), timeout=60 * SECONDS)
+    assert set(lines.all_inner_texts()) == {""}
+
+
+def test_a_run_that_waits_for_the_images_says_how_many_have_come(panel):
+    held = []
+    panel.page.route("**/images.bin.gz", lambda route: held.append(route))
+    panel.button("Train").click()
+    expect(panel.message).to_have_text("The images come first.")
+    bar = panel.node.get_by_role("progressbar", name="Training")
+    expect(bar).to_have_attribute("aria-valuetext", "Run 1: 0% of 2.3 MB of images loaded")
+    expect(panel.node.locator(".left")).to_have_text("Run 1: 0% of 2.3 MB of images loaded")
+    panel.page.locator('mnist-lab[view="draw"]').scroll_into_view_if_needed()
+    held[0].continue_()
+    expect(panel.message).to_contain_text("has finished", timeout=60 * SECONDS)
+    expect(panel.node.locator(".facts")).not_to_contain_text("to load")
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="no minifier there: the programs are served as they are written")
@@ -633,9 +744,6 @@ def test_what_does_not_go_together_is_refused_as_python_refuses_it(visit, addres
         replace(ARTICLE, **recipe)
     expect(panel.node.locator(".problem")).to_have_text(str(caught.value).replace("54,000", "10,000"))
     expect(panel.button("Train")).to_be_disabled()
-
-
-SESSION = "document.querySelector('mnist-lab').session"
 
 
 def validated_again(panel):

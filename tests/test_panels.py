@@ -5,6 +5,7 @@ import re
 from dataclasses import asdict, replace
 
 import pytest
+from traitlets import TraitError
 
 from mnist_helpers import panels
 from mnist_helpers.controls import CONTROLS
@@ -99,6 +100,17 @@ def test_a_click_reaches_the_engine_and_its_answer_the_page(mnist, monkeypatch):
     monkeypatch.setattr(RetrainPanel, "send", lambda self, message: sent.append(message))
     retrain_panel(SMALL, mnist)._handle_custom_msg({"do": "load", "question": "q"}, [])
     assert sent == [{"question": "q", "answer": True}]
+
+
+def test_what_a_front_end_should_not_say_is_refused_and_the_panel_lives_on(panel, run, mnist, caplog):
+    panel._handle_custom_msg({"do": "dance"}, [])
+    assert "what to do is 'dance'; expected one of prepare, train, stop, forget." in caplog.text
+    saved = panel.saved
+    with pytest.raises(TraitError, match="'saved' trait of a RetrainPanel instance expected a dict"):
+        panel.set_state({"saved": "<script>"})
+    panel.set_state({"setup": {"name": "another", "recipe": "none"}})
+    assert panel.saved == saved
+    assert draw_panel(panel, mnist).setup["asks"] == panel.name
 
 
 def test_only_known_controls_and_seeds_are_taken(mnist):

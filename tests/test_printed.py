@@ -28,13 +28,15 @@ PAGES = {
     "notebooks/01_one.html": r"""
 <section id="one"><h1 data-digit="1"><span class="section-number">1. </span>One<a class="headerlink">#</a></h1>
 <div class="question admonition"><p class="admonition-title">A <em>question</em></p><p>Why?</p></div>
-<p>A formula <span class="math notranslate">\(x^2\)</span>, an accent ş, a link to
+<p>A formula <span class="math"><math display="inline"><semantics><msup><mi>x</mi><mn>2</mn></msup>
+<annotation encoding="application/x-tex">x^2</annotation></semantics></math>&#8288;</span>, an accent ş, a link to
 <a href="02_two.html#later">later</a>,
 a source <a href="../bibliography.html#id7">in the bibliography</a>,
 one to <a href="02_two.html#lost">nothing</a>,
 a <a class="glossary-link" href="02_two.html#term-gap">gap</a>, one to <a href="https://example.org">elsewhere</a>.</p>
 <div class="math" id="equation-pythagoras"><span class="eqno">(1)<a class="headerlink">#</a></span>
-\[a^2 + b^2 = c^2\]</div>
+<math display="block"><semantics><mi>…</mi><annotation encoding="application/x-tex">a^2 + b^2 = c^2</annotation>
+</semantics></math></div>
 <p><a href="#equation-pythagoras">(1)</a></p>
 <div class="cell"><div class="cell_input"><div class="highlight-ipython3"><pre>CODE</pre></div></div>
 <div class="cell_output"><figure id="fig-a">FIGURE
@@ -49,7 +51,8 @@ a <a class="glossary-link" href="02_two.html#term-gap">gap</a>, one to <a href="
 <details><summary>A. There is no colour.</summary><p>Right: ink is black.</p></details>
 <details><summary>B. The scans have faded.</summary><p>Not quite: they are small.</p></details></section>
 <section id="exercises"><h2>Exercises</h2><section id="count"><h3>Count the pixels</h3><p>How many?</p>
-<div class="solution dropdown admonition"><p class="admonition-title">Solution</p><p>There are 784.</p></div>
+<details class="solution dropdown admonition"><summary class="admonition-title">Solution</summary>
+<p>There are 784.</p></details>
 </section></section></section>""".replace("CODE", f"longest = '{'x' * 66}'").replace("FIGURE", FIGURE),
     "notebooks/02_two.html": f"""
 <section id="two"><h1 data-digit="2"><span class="section-number">2. </span>Two</h1><section id="later-on">

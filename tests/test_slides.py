@@ -5,6 +5,7 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from browsing import wait_for
 from bs4 import BeautifulSoup
 from pypdf import PdfReader
 from slides import slides
@@ -63,7 +64,7 @@ def test_arrow_keys_go_from_slide_to_slide_and_each_fills_the_screen(browser, fi
     assert paper == {"light": "rgb(255, 254, 250)", "dark": "rgb(18, 26, 48)"}[scheme]
     for key, at in [("ArrowRight", 1), ("ArrowDown", 2), ("PageDown", 3), ("ArrowLeft", 2), ("ArrowUp", 1)]:
         page.keyboard.press(key)
-        page.wait_for_function(f"Math.abs(scrollY - {at} * innerHeight) < 2")
+        wait_for(page, f"Math.abs(scrollY - {at} * innerHeight) < 2")
     assert page.evaluate("document.scrollingElement.scrollWidth") <= width
     overflowing = "[...document.querySelectorAll('section')].filter(it => it.scrollHeight > it.clientHeight + 1).length"
     assert page.evaluate(overflowing) == 0

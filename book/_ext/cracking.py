@@ -25,8 +25,6 @@ except ImportError:  # for macOS there is none; a book that is built there serve
 
 ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "book" / "lab"
-FONT_AWESOME = re.compile(r"\s*<script[^>]*scripts/fontawesome\.js[^>]*></script>")
-WIDGET_STATE = re.compile(r'<script type="application/vnd\.jupyter\.widget-state\+json">.*?</script>', re.DOTALL)
 
 
 class FoldSolutions(SphinxTransform):
@@ -37,7 +35,9 @@ class FoldSolutions(SphinxTransform):
     def apply(self):
         for section in list(self.document.findall(nodes.section)):
             if section[0].astext() == "Solution":
-                section.replace_self(nodes.admonition("", *section.children, classes=["solution", "dropdown"]))
+                box = nodes.admonition("", *section.children, classes=["solution", "dropdown"])
+                section.replace_self(box)
+                box["ids"] = [f"{box.parent['ids'][0]}-solution"]  # not one that is counted up in the page
 
 
 def link_notebooks(source: Path) -> None:
@@ -73,6 +73,11 @@ def set_cache_path(app, config) -> None:
     for stale in current.parent.glob("*"):
         if stale != current:
             shutil.rmtree(stale)
+
+
+def mend_search(app, config) -> None:
+    """Have the page of search look up words as the script says; what Sphinx meant for scores is the place for it."""
+    config.html_search_scorer = str(Path(__file__).with_name("search_words.js"))
 
 
 def mark_chapter(app, pagename, templatename, context, doctree) -> None:
@@ -121,18 +126,21 @@ def write_lab(folder: Path) -> None:
         {"file": name, "bytes": write_images(folder / name, mnist, chosen)} | lengths(mnist, chosen)
         for name, chosen in COLLECTIONS.items()
     ]
-    setup = panel_setup() | {"collections": collections, "names": mnist.class_names}
+    keras = json.loads((LAB / "generated" / "keras_results.json").read_text(encoding="utf-8"))
+    keras["runs"] = [run for run in keras["runs"] if not run["settings"]]  # the article's alone, to be there at once
+    setup = panel_setup() | {"collections": collections, "names": mnist.class_names, "keras": keras}
     (folder / "setup.json").write_text(json.dumps(setup), encoding="utf-8")
 
 
 def pack(source: Path, destination: Path) -> None:
-    """Copy a file; a program or style sheet without its comments, long names and blanks, if there is a minifier."""
-    kind = {".js": "application/javascript", ".css": "text/css"}.get(source.suffix)
-    if minify is None or kind is None:
-        shutil.copy(source, destination)
-        return
-    text = minify.string(kind, source.read_text(encoding="utf-8"))
-    destination.write_text(text, encoding="utf-8")
+    """Copy a program or a style sheet as `packed` gives it."""
+    destination.write_text(packed(source.read_text(encoding="utf-8"), source.suffix), encoding="utf-8")
+
+
+def packed(text: str, suffix: str) -> str:
+    """Give a program or a style sheet without comments, long names and blanks, if there is a minifier."""
+    kind = {".js": "application/javascript", ".css": "text/css"}[suffix]
+    return text if minify is None else minify.string(kind, text)
 
 
 def _splits(mnist: Mnist) -> dict[str, Split]:
@@ -160,23 +168,12 @@ def write_images(path: Path, mnist: Mnist, chosen: dict[str, slice]) -> int:
     return path.write_bytes(packer.compress(b"".join(parts)) + packer.flush())
 
 
-def lighten(app, exception) -> None:
-    """Take out of each page what it loads for nothing: half a megabyte of icon script, and the state of widgets."""
-    if exception or app.builder.format != "html":
-        return
-    for page in Path(app.outdir).rglob("*.html"):
-        text = page.read_text(encoding="utf-8")
-        lighter = WIDGET_STATE.sub("", FONT_AWESOME.sub("", text))
-        if lighter != text:
-            page.write_text(lighter, encoding="utf-8")
-
-
 def setup(app):
     link_notebooks(Path(app.srcdir))
     app.add_transform(FoldSolutions)
     app.connect("config-inited", set_cache_path)
+    app.connect("config-inited", mend_search)
     app.connect("html-page-context", mark_chapter)
     app.connect("html-page-context", add_lab)
-    app.connect("build-finished", lighten)
     app.connect("build-finished", write_lab_of_site)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -79,7 +79,7 @@ def _check(expression: str, chapter: str) -> None:
 
 def _evaluated(expression: str, chapter: str) -> str | int:
     try:
-        value = eval(expression, get_ipython().user_ns)
+        value = eval(expression, get_ipython().user_ns)  # noqa: S307
     except Exception as error:
         raise ValueError(
             f"{_place(expression, chapter)} quotes {expression}, which cannot be evaluated: "

@@ -1,10 +1,15 @@
 // The band beside a retrain panel's curves: what Keras made of the setting that is nearest to the panel's, of those in
-// keras_results.json (tools/keras_grid.py).
+// keras_results.json (tools/keras_grid.py). What it made of the article's stands in the setup, and is there at once.
 
 import { changedSettings, settingsOf } from "./panel/recipe_settings.js";
 
 let results = null;
 const loadResults = () => (results ??= fetch(new URL("keras_results.json", import.meta.url)).then((response) => response.json()));
+
+export function showFirstBand(session) {
+  const band = bandFor(session, session.setup.keras);
+  session.band = band?.same ? band : null;
+}
 
 // Once for each setting; if the results do not come, there is no band.
 export async function showBand(session) {
@@ -39,6 +44,7 @@ function bandFor(session, keras) {
     wanted,
   );
   return {
+    same: !differs,
     title: `Keras, ${differs ? `nearest setting (${differs})` : "this setting"}, mean ± standard deviation, ${keras.seeds} seeds`,
     epochs: session.job[0].epochs,
     validation: [best.val_loss, best.val_accuracy],

@@ -4,8 +4,11 @@
 //
 // What differs from the article's recipe is in `recipe`; without `controls` all of them are shown. The views "draw" and
 // "explore" ask the network of the retrain panel before them, or, with a recipe, one of their own, and "challenge" judges
-// that panel's runs; "step" and "descent" show what stands in `setup`. Until a reader comes near nothing is loaded, and what stands inside the element is seen; it is also
-// what is printed.
+// that panel's runs; "step" and "descent" show what stands in `setup`.
+//
+// Until the page has settled and a reader comes near, nothing is loaded, and what stands inside the element is seen; it is
+// also what is printed. Then come the programs, and the images with a wish alone: when a hand or the keyboard's focus
+// reaches the panel, so that they are on their way when a button is pressed.
 
 const beside = (name) => new URL(name, import.meta.url).href;
 
@@ -22,8 +25,52 @@ const loadSetup = once(async () => {
   return setup;
 });
 
+const settled = once(async () => {
+  if (document.readyState !== "complete") await new Promise((resolve) => addEventListener("load", resolve, { once: true }));
+  await new Promise((resolve) => (globalThis.requestIdleCallback ?? setTimeout)(resolve));
+});
+
+// Act once, when a reader reaches for an element; a page that passes beneath a resting pointer, or a finger that scrolls,
+// is no wish, and who saves data has to click.
+function onWish(element, act) {
+  const reaching = navigator.connection?.saveData ? ["click"] : ["pointermove", "focusin"];
+  const ended = new AbortController();
+  const wished = ({ type, pointerType }) => {
+    if (type === "pointermove" && pointerType === "touch") return;
+    ended.abort();
+    act();
+  };
+  for (const type of reaching) element.addEventListener(type, wished, { signal: ended.signal });
+}
+
+// A line on the images that have still to come.
+async function imagesLine(session) {
+  const { h, say } = await import("./panel/elements.js");
+  const { megabytes } = await import("./panel/session.js");
+  const text = h("span", { role: "status" });
+  const bar = h("progress", { "aria-label": "Images loaded" });
+  const show = () => {
+    const { share, images: { bytes } } = session;
+    say(text, share === 1 ? "" : share ? `${megabytes(bytes)} of images are coming. ` : `This needs ${megabytes(bytes)} of images, which come when you begin.`);
+    bar.hidden = share === 0 || share === 1;
+    bar.value = share;
+  };
+  session.engine.loading.add(show);
+  show();
+  return h("p", { class: "lab-images" }, text, bar);
+}
+
+// What asks a session's network.
+async function asking(element, setup, view, wished = (session) => session.prepare()) {
+  const session = await element.partner(setup);
+  onWish(element, () => wished(session));
+  const holder = document.createElement("div");
+  holder.append(view(session), await imagesLine(session));
+  return holder;
+}
+
 const PANELS = {
-  retrain: async (element, setup) => (await import("./retrain_in_page.js")).retrain(element, setup),
+  retrain: async (element, setup) => (await import("./retrain_in_page.js")).retrain(element, setup, onWish),
   challenge: async (element, setup) => (await import("./challenges.js")).challenge(element, setup),
   async draw(element, setup) {
     const { drawView } = await import("./panel/draw_view.js");
@@ -31,13 +78,12 @@ const PANELS = {
       element.probabilities = probabilities;
       element.dispatchEvent(new Event("drawn", { bubbles: true }));
     };
-    return drawView(await element.partner(setup), setup.names, answered).node;
+    return asking(element, setup, (session) => drawView(session, setup.names, answered).node);
   },
   async explore(element, setup) {
     const { exploreView } = await import("./panel/explore_view.js");
-    const session = await element.partner(setup);
-    if (session === element.session) session.train();
-    return exploreView(session, setup.names).node;
+    // A network of its own is trained to be seen.
+    return asking(element, setup, (session) => exploreView(session, setup.names).node, (session) => session[session === element.session ? "train" : "prepare"]());
   },
 };
 
@@ -50,7 +96,8 @@ const SHOWN = {
 class MnistLab extends HTMLElement {
   #opening = null;
 
-  connectedCallback() {
+  async connectedCallback() {
+    await settled();
     const watch = new IntersectionObserver((entries) => {
       if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
       watch.disconnect();

@@ -1,9 +1,9 @@
 // A retrain panel of the page: its session computes in the page's worker, its setting stands in the address, and Keras's
 // result beside its curves.
 
-import { showBand } from "./keras_band.js";
+import { showBand, showFirstBand } from "./keras_band.js";
 import { retrainView } from "./panel/retrain_view.js";
-import { Session } from "./panel/session.js";
+import { megabytes, Session } from "./panel/session.js";
 import { fromAddress, toAddress } from "./setting_in_address.js";
 import { engine } from "./worker_engine.js";
 
@@ -13,13 +13,20 @@ export function sessionOf(element, setup, start = setup.article) {
   return new Session(setup, base, Number(element.getAttribute("seed") ?? 0), engine);
 }
 
-export function retrain(element, setup) {
-  // With ?start=CRACK_99 in the address the panel begins with that recipe instead of the article's.
-  const session = sessionOf(element, setup, setup.starts[new URLSearchParams(location.search).get("start")]);
-  const names = element.getAttribute("controls")?.split(" ") ?? setup.controls.map(({ name }) => name);
-  const place = [...document.querySelectorAll('mnist-lab[view="retrain"]')].indexOf(element) + 1;
-  Object.assign(session.settings, fromAddress(place, session, names));
-  session.band = null;
+const namesOf = (element, setup) => element.getAttribute("controls")?.split(" ") ?? setup.controls.map(({ name }) => name);
+const placeOf = (element) => [...document.querySelectorAll('mnist-lab[view="retrain"]')].indexOf(element) + 1;
+
+// The one that the address wants: with ?start=CRACK_99 it begins with that recipe instead of the article's.
+export function sessionInAddress(element, setup) {
+  const start = new URLSearchParams(location.search).get("start");
+  const session = sessionOf(element, setup, Object.hasOwn(setup.starts, start) ? setup.starts[start] : undefined);
+  Object.assign(session.settings, fromAddress(placeOf(element), session, namesOf(element, setup)));
+  return session;
+}
+
+export function retrain(element, setup, onWish) {
+  const session = sessionInAddress(element, setup), names = namesOf(element, setup), place = placeOf(element);
+  showFirstBand(session);
   element.session = session;
   session.listen((what) => {
     if (what === "live") return;
@@ -37,7 +44,10 @@ export function retrain(element, setup) {
     holder.replaceChildren(view.node);
   }
   build();
-  showBand(session);
+  onWish(element, () => {
+    session.prepare();
+    showBand(session);
+  });
   return holder;
 }
 
@@ -54,14 +64,12 @@ function imagesNote(session, rebuild) {
   const all = session.setup.collections[1];
   const load = document.createElement("button");
   load.type = "button";
-  load.textContent = `Load all 60,000 images (${(all.bytes / 1e6).toFixed(0)} MB)`;
+  load.textContent = `Load all 60,000 images (${megabytes(all.bytes)})`;
   const status = document.createElement("span");
   status.setAttribute("role", "status");
   load.onclick = async () => {
     load.disabled = true;
-    const tell = ({ loading, received, total }) => {
-      if (loading === all.address) status.textContent = ` ${Math.round((100 * received) / (total || all.bytes))}%`;
-    };
+    const tell = () => (status.textContent = ` ${Math.round(100 * (session.engine.loaded.get(all.address) ?? 0))}%`);
     session.engine.loading.add(tell);
     try {
       await session.loadAll();

@@ -11,20 +11,28 @@ export function fromAddress(place, session, names) {
   for (const { name, kind, choices } of session.setup.controls) {
     const text = wanted.get(key(place, name));
     if (text === null || !names.includes(name)) continue;
-    const value = kind === "number" ? Number(text) : choices.find((choice) => String(choice) === text);
+    const value = kind === "number" ? whole(text, choices) : choices.find((choice) => String(choice) === text);
     if (value !== undefined && (name !== "training_images" || value <= session.most)) found[name] = value;
   }
   return found;
 }
 
+const whole = (text, [lowest, highest]) => (/^\d+$/.test(text) && text >= lowest && text <= highest ? Number(text) : undefined);
+
 export function toAddress(place, session) {
-  const wanted = new URLSearchParams(location.search);
-  for (const [name, value] of Object.entries(session.settings))
-    if (value === session.origin[name]) wanted.delete(key(place, name));
-    else wanted.set(key(place, name), value);
-  const query = wanted.size ? `?${wanted}` : "";
-  if (query !== location.search) write(query);
+  moved.set(place, session);
+  write();
 }
 
+const moved = new Map(); // by place, the sessions that the address may not tell of yet
+
 // Browsers refuse to have the address changed hundreds of times in a row.
-const write = later(300, (query) => history.replaceState(history.state, "", location.pathname + query + location.hash));
+const write = later(300, () => {
+  const address = new URL(location);
+  for (const [place, { settings, origin }] of moved)
+    for (const [name, value] of Object.entries(settings))
+      if (value === origin[name]) address.searchParams.delete(key(place, name));
+      else address.searchParams.set(key(place, name), value);
+  moved.clear();
+  if (address.href !== location.href) history.replaceState(history.state, "", address);
+});

@@ -22,10 +22,23 @@ function collection(address) {
   return collections.get(address);
 }
 
+// Tells how much has come, 0 again where it did not get to the end.
 async function load(address) {
+  const tell = (share) => postMessage({ loading: address, share });
+  try {
+    const data = await fetched(address, (share) => tell(Math.min(share, 0.99)));
+    tell(1);
+    return data;
+  } catch (error) {
+    tell(0);
+    throw error;
+  }
+}
+
+async function fetched(address, tell) {
   const response = await fetch(address).catch(() => null);
   if (!response?.ok) throw new Error("The images could not be loaded. Check the connection and try again.");
-  const total = Number(response.headers.get("content-length")) || 0;
+  const total = Number(response.headers.get("content-length")) || Infinity;
   const pieces = [];
   let received = 0;
   const reader = response.body.getReader();
@@ -33,7 +46,7 @@ async function load(address) {
     for (let piece; !(piece = await reader.read()).done; ) {
       pieces.push(piece.value);
       received += piece.value.length;
-      postMessage({ loading: address, received, total });
+      tell(received / total);
     }
   } catch {
     throw new Error("The images were cut off on their way here. Check the connection and try again.");
@@ -237,6 +250,7 @@ const running = new Map(); // by id, {network, stopped}
 async function train({ id, recipe, seed, address }) {
   const run = { network: null, stopped: false, started: performance.now() };
   running.set(id, run);
+  orders.prepare({ address });
   try {
     const data = await collection(address);
     if (run.stopped) return report(id, { ended: "stopped", weights: null });
@@ -405,7 +419,7 @@ function closest(images, number, like, wanted) {
 const orders = {
   train,
   prepare({ address }) {
-    collection(address).catch(() => {}); // if they do not come now, who trains asks again
+    for (const needed of [collection(address), engine()]) needed.catch(() => {}); // if it does not come now, who trains asks again
   },
   stop({ id }) {
     if (running.has(id)) running.get(id).stopped = true;

@@ -34,6 +34,7 @@ class WorkerEngine extends Engine {
     this.#worker?.terminate();
     this.#worker = null;
     clearInterval(this.#watch);
+    this.loaded.clear();
     this.lose(LOST);
   }
 }

@@ -3,7 +3,8 @@
 // asks both the same. All values are such as JSON takes; a sequence of numbers may be a typed array.
 //
 // Orders, which get no answer:
-//   {do: "prepare", recipe, address}                  be ready to train such a recipe
+//   {do: "prepare", recipe, address}                  be ready to train such a recipe; an engine that has to load its
+//                                                     images first says {loading: address, share} while they come
 //   {do: "train", id, recipe, seed, address, anew}    train; an engine with a store of runs may give a run from it, but
 //                                                     not when asked to train anew
 //   {do: "stop", id}                                  stop that run, and keep what it has reached
@@ -33,14 +34,17 @@ import { freshId } from "./elements.js";
 export class Engine {
   #runs = new Map(); // by id, what to tell
   #questions = new Map();
-  loading = new Set(); // told of {loading: address, received, total}
+  loaded = new Map(); // by address, which share of the images has come, 1 when they are there
+  loading = new Set(); // called when that has changed
 
   // To be given by what extends this: `post(message)`; and by what was measured on one machine, how many seconds a
   // step, a calculation, a distorted image and an epoch take: `costs`.
 
   hear(message) {
-    if (message.loading) for (const tell of this.loading) tell(message);
-    else if (message.question) {
+    if (message.loading) {
+      this.loaded.set(message.loading, message.share);
+      for (const tell of this.loading) tell();
+    } else if (message.question) {
       const { resolve, reject } = this.#questions.get(message.question) ?? {};
       this.#questions.delete(message.question);
       if (message.why) reject?.(new Error(message.why));

@@ -44,6 +44,7 @@ function sessionOf(model) {
   const setup = model.get("setup"), engine = new KernelEngine(model);
   if (setup.given) return new GivenNetwork(setup.given, engine);
   const session = new Session(setup, setup.recipe, setup.seed, engine);
+  session.prepare();
   session.restore(model.get("saved"));
   let own = "";
   session.listen((what) => {

@@ -81,7 +81,6 @@ export function retrainView(session, names) {
     predicting.checked = state.predicting;
     where.classList.toggle("asking", state.asking);
     if (!state.asking) answer.value = "";
-    say(facts, state.problem ? "" : `${state.parameters} parameters, about ${state.expected} to train`);
     say(message, state.message);
     say(problem, state.problem ? state.problem.sentence : "");
     for (const control of controls) control.show(state.settings, state.problem);
@@ -93,9 +92,13 @@ export function retrainView(session, names) {
   function showProgress() {
     const now = session.progress;
     where.classList.toggle("idle", !now);
+    const { problem, parameters, expected, missing } = session.state;
+    const load = missing && ` + ${missing} to load`;
+    say(facts, problem ? "" : `${parameters} parameters, about ${expected} to train${load}`);
     const { fraction, text } = now ?? { fraction: 0, text: "" };
     bar.firstChild.style.width = `${100 * fraction}%`;
     bar.setAttribute("aria-valuenow", Math.round(100 * fraction));
+    bar.setAttribute("aria-valuetext", text);
     say(progress, text);
   }
 

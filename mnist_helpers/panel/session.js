@@ -6,6 +6,7 @@ import { changedSettings, parameterCount, problemOf, recipeOf, settingsOf } from
 
 const MOST_POINTS = 400; // of a training curve, an even number; more cannot be told apart on a screen
 const MOST_TRIALS = 40; // then the oldest that is not pinned is forgotten
+const COMING = "The images come first.";
 
 export class Session {
   trials = []; // all runs that have ended, oldest first
@@ -20,7 +21,7 @@ export class Session {
   #number = 0;
   #asked = null; // the settings whose result the reader is asked to predict; others take the question away
   #pace = 1; // how long a run takes, as a share of what was expected
-  #prepareSoon = later(50, () => this.#prepare());
+  #prepareSoon = later(50, () => this.prepare());
   #trainSoon = later(150, () => this.automatic && this.train());
 
   // `setup` holds the controls (mnist_helpers/controls.py) and `collections`: of each how many images there are for
@@ -30,15 +31,27 @@ export class Session {
     this.images = setup.collections[0];
     this.origin = settingsOf({ ...base, training_images: Math.min(base.training_images, this.most) }, seed, setup);
     this.settings = { ...this.origin };
-    this.#prepare();
+    engine.loading.add(() => this.#loaded());
   }
 
-  #prepare() {
+  // Have the engine ready for a run with this setting, its images loaded.
+  prepare() {
     if (!this.problem && !this.running) this.engine.prepare(this.job[0], this.images.address);
   }
 
   get most() {
     return this.images.training;
+  }
+
+  // Which share of the images has come; where a kernel computes, they are there.
+  get share() {
+    return this.images.bytes ? (this.engine.loaded.get(this.images.address) ?? 0) : 1;
+  }
+
+  #loaded() {
+    const all = this.share === 1;
+    if (all && this.message === COMING) this.message = "";
+    this.tell(all ? "all" : "live");
   }
 
   get job() {
@@ -123,7 +136,7 @@ export class Session {
     this.#abandon();
     const [recipe, seed] = this.job;
     const trial = this.#newTrial({ number: ++this.#number, recipe, seed, predicted });
-    this.message = "";
+    this.message = this.share < 1 ? COMING : "";
     this.#asked = null;
     this.shown = this.running = trial;
     const order = { recipe, seed, address: this.images.address, anew: known.length > 0 };
@@ -289,6 +302,7 @@ export class Session {
       problem,
       parameters: parameterCount(recipe).toLocaleString("en-GB"),
       expected: duration(this.expectedSeconds(recipe)),
+      missing: this.share < 1 ? megabytes(this.images.bytes * (1 - this.share)) : "",
       training: this.running !== null && this.running.state === "training",
       changed: this.changed,
       automatic: this.automatic,
@@ -302,6 +316,7 @@ export class Session {
   get progress() {
     const trial = this.running;
     if (!trial) return null;
+    if (this.share < 1) return { fraction: this.share, text: `${titleOf(trial)}: ${Math.round(100 * this.share)}% of ${megabytes(this.images.bytes)} of images loaded` };
     let text = `${titleOf(trial)} ${this.engine.waiting}`;
     if (trial.fraction) {
       const [seconds, fraction] = trial.first;
@@ -350,6 +365,7 @@ export class Session {
   }
 }
 
+export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 export const percent = (share) => `${(100 * share).toFixed(2)}%`;
 const same = (first, second) => Object.keys(first).every((name) => first[name] === second[name]);
 const titleOf = (trial) => trial.name || `Run ${trial.number}`;
@@ -364,6 +380,7 @@ const reached = (trial) => trial.history.val_accuracy[keptEpoch(trial)];
 
 // The share that a reader has typed as a percentage, with two decimals at most, or NaN.
 function shareOf(text) {
+  if (text.length > 20) return NaN;
   const share = Math.round(100 * (text.trim().replace(/\s*%$/, "").replace(",", ".") || NaN)) / 1e4;
   return share >= 0 && share <= 1 ? share : NaN;
 }
