@@ -6,23 +6,28 @@ BIN := .venv/bin
 PARALLEL := --numprocesses 2 --no-loadscope-reorder
 SITE := book/_build/html
 PRINTED := $(SITE)/downloads/cracking-99
+COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --no-annotate --generate-hashes --quiet \
+	--custom-compile-command 'make requirements'
 PUBLISHED := building batches overfitting ideas crack best convolution
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book pdf epub serve lab test check style bench bench-lab bench-99 grid $(PUBLISHED) format requirements mark engine clean
+.PHONY: help book pdf epub serve lab test check style bench bench-lab bench-99 grid $(PUBLISHED) format requirements update audit bill mark picture engine clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
 
-# pip brings uv, and uv the rest, as wheels alone: nothing is compiled but to bytecode, as pip does it too.
+# pip brings uv, and uv the rest, as wheels alone: nothing is compiled but to bytecode, as pip does it too. Both refuse
+# what has not the hash that requirements.txt names. The helper package is a folder, which has none, and comes last.
 .venv/installed: requirements.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here. Install Python 3.11, 3.12 or 3.13, or name the one you have: make PYTHON=python3.12 book"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else f"This book needs Python 3.11, 3.12 or 3.13, and {sys.executable} is {sys.version.split()[0]}. Name another one: make PYTHON=python3.12 book")'
 	@$(PYTHON) -m venv .venv || { echo "No virtual environment could be made in .venv. On Debian and Ubuntu: apt-get install python3-venv. Otherwise see whether this folder can be written to."; exit 1; }
 	@echo "Installing 2.6 GB into .venv: half a minute where the network is fast."
-	@{ $(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.txt)" \
-		&& $(BIN)/uv pip install --quiet --python $(BIN)/python --only-binary :all: --compile-bytecode -r requirements.txt; } \
+	@{ sed -n '/^uv==/,/[^\\]$$/p' requirements.txt >.venv/uv.txt \
+		&& $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt \
+		&& $(BIN)/uv pip install --quiet --python $(BIN)/python --only-binary :all: --compile-bytecode --require-hashes -r requirements.txt \
+		&& $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .; } \
 		|| { echo "The installation stopped, for the reason above. It needs PyPI (or a mirror, named in UV_DEFAULT_INDEX and PIP_INDEX_URL) and 3 GB of disk. Run make again when that is mended; what was fetched is kept. Or use pip alone: see the README."; exit 1; }
 	@touch $@
 
@@ -48,7 +53,7 @@ serve: book ## serve the built site on localhost
 	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE)
 
 lab: .venv/installed ## open JupyterLab on the notebooks
-	$(BIN)/jupyter lab notebooks/01_data_structure.ipynb
+	$(BIN)/jupyter lab --ip=127.0.0.1 notebooks/01_data_structure.ipynb
 
 test: style ## check everything: style, helpers, every notebook, and the site in a browser
 	$(BIN)/python -m pytest $(PARALLEL)
@@ -59,6 +64,7 @@ check: style ## check style and helpers alone, without notebooks and browsers, f
 style: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/typos
 
 bench: .venv/installed ## measure the speed, against PyTorch and JAX too, and write the page of results (25 minutes)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --group bench
@@ -90,12 +96,33 @@ format: .venv/installed ## put code and notebooks in order before a commit
 	$(BIN)/ruff format .
 	$(BIN)/nbstripout --keep-id --extra-keys cell.metadata.user_expressions notebooks/*.ipynb
 
-requirements: .venv/installed ## compile requirements.txt anew from pyproject.toml
-	echo '-e .[book,test]' | $(BIN)/uv pip compile - --universal --python-version 3.11 --no-annotate --quiet \
-		--custom-compile-command 'make requirements' --output-file requirements.txt
+requirements: .venv/installed ## compile requirements.txt and requirements-audit.txt anew from pyproject.toml
+	$(COMPILE) --output-file requirements.txt --all-extras pyproject.toml
+	$(COMPILE) --output-file requirements-audit.txt --group audit
+
+update: COMPILE += --upgrade
+update: requirements ## bring every version to the newest that pyproject.toml admits, install it, and check everything
+	$(MAKE) --no-print-directory test
+
+.venv/audit/installed: requirements-audit.txt .venv/installed
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/audit
+	$(BIN)/uv pip install --quiet --python .venv/audit --only-binary :all: --require-hashes -r requirements-audit.txt
+	@touch $@
+
+# A finding that does no harm here is named as --ignore-vuln, with the reason in SECURITY.md.
+audit: .venv/audit/installed ## ask PyPI and npm for known faults of the versions that are pinned
+	.venv/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.txt -r requirements-audit.txt
+	cd tests/benchmarks && npm audit
+
+bill: .venv/audit/installed ## list what is installed, with licences: a software bill of materials, as CycloneDX
+	@mkdir -p $(SITE)/downloads
+	.venv/audit/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml --output-file $(PRINTED)-bill-of-materials.json $(BIN)/python
 
 mark: .venv/installed ## draw the mark and the chapter digits anew
 	$(BIN)/python book/assets/mark.py
+
+picture: book ## take the picture of the front page anew, for the README and as social card (with a browser, as the tests)
+	$(BIN)/python book/tools/picture.py
 
 engine: .venv/installed ## compile the engine of the in-page lab anew from its C source
 	$(BIN)/python book/tools/build_engine.py

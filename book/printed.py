@@ -30,13 +30,17 @@ BOOK = Path(__file__).resolve().parent
 ASSETS, PARTS = BOOK / "assets", BOOK / "printed"
 NAME = "cracking-99"
 SITE_WIDTH = 640  # of the site's column in pixels; a figure takes the same share of the printed one
-OF_THE_SCREEN = "script, link, style, button, a.headerlink, .toctree-wrapper, .screen-only, .hero-text > p:last-child"
+OF_THE_SCREEN = (
+    "script, link, style, button, a.headerlink, .toctree-wrapper, .screen-only, .hero-text > p:last-child, .numbers"
+)
 WRAPPERS = "div:not(.admonition, .citation, .math), mnist-lab, a.image-reference, td > p, th > p, ul.simple > li > p"
 WITHOUT_A_PAGE = ".glossary-link, .keras-calls-in a"  # links that give no page number: there are many, in passing
 STILL = "This is a still: on the book's site, the panel is live."
 NO_STILL = "On the book's site, a live panel stands here."
 HEADING, NAMED = re.compile("^h[1-6]$"), re.compile("^(h[1-6]|figure|table|div)$")
 ELSEWHERE = re.compile(r"\w+:")  # an address that is not the site's
+FIGURE = re.compile(r'<svg[^>]*class="figure"[^>]*aria-label="([^"]*)".*?</svg>', re.DOTALL)
+THEMED = re.compile(r"var\(--[\w-]+,(#\w+)\)")
 READ = "html+tex_math_single_backslash"
 
 
@@ -46,10 +50,17 @@ def read_pages(site: Path):
     if not (site / path).exists():
         sys.exit(f"There is no book in {site}: build the book first, as the README says.")
     while path:
-        page = BeautifulSoup((site / path).read_text(encoding="utf-8"), "html.parser")
+        text = FIGURE.sub(as_image, (site / path).read_text(encoding="utf-8"))
+        page = BeautifulSoup(text, "html.parser")
         yield path, page.find("article")
         following = page.find("link", rel="next")
         path = following and posixpath.normpath(posixpath.join(posixpath.dirname(path), following["href"]))
+
+
+def as_image(figure: re.Match) -> str:
+    """Give a figure that stands in its page as an image, in its literal colours, which need no theme."""
+    packed = base64.b64encode(THEMED.sub(r"\1", figure[0]).encode()).decode()
+    return f'<img alt="{figure[1]}" src="data:image/svg+xml;base64,{packed}">'
 
 
 def printed(site: Path, folder: Path) -> tuple[str, str]:
@@ -99,8 +110,16 @@ def simplify(article) -> None:
     for panel in article("mnist-lab"):
         if panel.get_text(strip=True) and not panel.img:
             panel.replace_with(element(f"<p><em>{NO_STILL}</em></p>"))
+    for box in article.select("details.admonition"):
+        box.name, box.summary.name = "div", "p"
     for title in article.select("p.admonition-title"):
         title.replace_with(element(f'<p class="admonition-title"><strong>{title.decode_contents()}</strong></p>'))
+    for formula in article("math"):
+        tex = formula.annotation.get_text()
+        if formula["display"] == "block":
+            formula.replace_with(rf"\[{tex}\]")
+        else:
+            formula.parent.string = rf"\({tex}\)"
     for number in article.select("div.math .eqno"):
         formula, text = number.parent, number.extract().get_text(strip=True)
         formula.string = formula.get_text(strip=True).removesuffix(r"\]") + rf"\qquad \text{{{text}}}\]"
@@ -131,7 +150,7 @@ def simplify(article) -> None:
 
 def copy_image(page: Path, source: str, folder: Path) -> str:
     """Copy an image, which a page has in a file or within itself, to a folder, and give its name there."""
-    within = re.match(r"data:image/(\w+);base64,", source)
+    within = re.match(r"data:image/(\w+)[^,]*;base64,", source)
     data = base64.b64decode(source[within.end() :]) if within else (page / source).read_bytes()
     name = hashlib.sha256(data).hexdigest()[:16] + (f".{within[1]}" if within else Path(source).suffix)
     (folder / name).write_bytes(data)

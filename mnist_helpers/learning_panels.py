@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from mnist_helpers import plots
+from mnist_helpers import pictures
 from mnist_helpers.panels import Panel, PanelError
 
 
@@ -198,7 +198,7 @@ class StepPanel(_ShowingPanel):
     def _still(self):
         network = self._network
         return (
-            plots.small_network(network.x, network.label, network.W1, network.b1, network.W2, network.b2),
+            pictures.small_network(network.x, network.label, network.W1, network.b1, network.W2, network.b2),
             "A drawing of two inputs, two hidden units and two outputs, with the weight at each connection.",
             "The network at the start. Here you go through it one quantity at a time: forward to the loss, backward to "
             "the gradient of every weight, and to the update.",
@@ -233,7 +233,7 @@ class DescentPanel(_ShowingPanel):
         losses, (across, upwards) = self._losses, self._names
         row, column = np.unravel_index(losses.argmin(), losses.shape)
         return (
-            plots.landscape(losses, self._x, self._y, self._names, self._levels, self._start),
+            pictures.landscape(losses, self._x, self._y, self._names, self._levels, self._start),
             f"The loss over {across} and {upwards} as a map with lines of equal loss; a dot marks the start, a diamond "
             "the lowest point computed.",
             f"The loss over {across} and {upwards}, everything else fixed. It is lowest, {losses.min():.3g}, at "

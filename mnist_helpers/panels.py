@@ -5,9 +5,7 @@ decides, with a ``KernelEngine`` to compute for it; a page without a kernel show
 Floor 6 of the package.
 """
 
-import base64
 import html
-import io
 import json
 import os
 import re
@@ -22,7 +20,7 @@ import keras
 import numpy as np
 import traitlets
 
-from mnist_helpers import plots
+from mnist_helpers import pictures, plots
 from mnist_helpers.controls import CONTROLS, checked_names, panel_setup
 from mnist_helpers.data import Mnist, load_mnist
 from mnist_helpers.kernel_engine import KernelEngine
@@ -150,12 +148,7 @@ class Panel(anywidget.AnyWidget):
     def _html(self) -> str:
         """Wrap the still in the element that the book's pages make into a live panel (``book/lab/lab_element.js``)."""
         figure, alt, text = self._still()
-        picture = ""
-        if figure is not None:
-            file = io.BytesIO()
-            figure.savefig(file, format="png", dpi=200)
-            source = base64.b64encode(file.getvalue()).decode()
-            picture = f'<img src="data:image/png;base64,{source}" alt="{html.escape(alt)}">'
+        picture = figure.as_image(alt) if figure else ""
         caption = f'{html.escape(text)} <span class="panel-how">{HOW.format(self._live)}</span>'
         written = "".join(f' {name}="{html.escape(str(value))}"' for name, value in self._attributes().items())
         return (
@@ -267,7 +260,7 @@ class ExplorePanel(_AskingPanel):
         captions = [f"{names[labels[i]]}, said {names[answers[i]]}" for i in worst]
         wrong = (answers != labels).sum()
         return (
-            plots.digit_grid(images[worst], captions, columns=5),
+            pictures.digit_grid(images[worst], captions, columns=5),
             "The ten validation images with the highest loss, each with its label and the network's answer.",
             f"The ten validation images with the highest loss; {wrong} are misread in all.",
         )

@@ -31,6 +31,7 @@ from mnist_helpers.recipe import (
     ARTICLE,
     CLASSES,
     DISTORTIONS,
+    LEAKING_BUFFER,
     PIXELS,
     SIZES,
     Recipe,
@@ -40,10 +41,6 @@ from mnist_helpers.recipe import (
     shape_of,
 )
 from mnist_helpers.run import HISTORY, Run
-
-
-# Shuffle buffer of the leaking split of chapter 6, in images; 10,000 is what many tutorials write.
-LEAKING_BUFFER = 10_000
 
 
 class TrainingError(RuntimeError):
@@ -288,14 +285,9 @@ _MOST_IMAGES = ARTICLE.training_images
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7  # as Keras's Adam has them
 
 
-def pays_to_compile(recipe: Recipe) -> bool:
-    """Tell whether ``train`` compiles this recipe's steps with XLA; its weights depend on it, in the last digits."""
-    return XLA_WORKS and has_many_steps(recipe)
-
-
 def _loop_for(recipe: Recipe) -> "_Loop":
     shape, partial, _ = shape_of(recipe)
-    return _loop(shape, partial, pays_to_compile(recipe))
+    return _loop(shape, partial, XLA_WORKS and has_many_steps(recipe))
 
 
 # A compiled program for each shape; an option that is not used costs it nothing.

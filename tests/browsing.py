@@ -4,12 +4,14 @@ The browser is any Chromium, Chrome or Edge of this machine; `CHROMIUM` names on
 """
 
 import functools
+import http.server
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -55,6 +57,29 @@ def launched():
         browser = playwright.chromium.launch(executable_path=found, args=[*QUIET_BROWSER, *as_root])
         yield browser
         browser.close()
+
+
+def wait_for(page, expression):
+    """Wait until an expression holds in a page; Playwright's own way is eval, which the policy of the site forbids."""
+    give_up = time.monotonic() + 20
+    while not page.evaluate(expression):
+        assert time.monotonic() < give_up, f"{expression} did not come true"
+        page.wait_for_timeout(50)
+
+
+@contextmanager
+def served(root):
+    """Serve a folder; give the server's address."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Handler, directory=root)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def notebook(*sources):
@@ -216,7 +241,7 @@ class Visit:
 
 
 class Firefox:
-    """A page in a real Firefox, which speaks WebDriver BiDi by itself; errors of its console are in ``faults``."""
+    """A page in a real Firefox, which speaks WebDriver BiDi by itself; ``faults`` has its console's errors."""
 
     def __init__(self, program, profile):
         self._log = (profile / "log").open("w+")
@@ -249,6 +274,7 @@ class Firefox:
                 return message["result"]
 
     def open(self, url):
+        self.faults = []
         self._ask("browsingContext.navigate", context=self._context, url=url, wait="complete")
 
     def evaluate(self, function):

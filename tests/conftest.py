@@ -4,22 +4,18 @@ The chapters are executed once: nbmake executes copies of them, and the site is 
 process or in several (`--numprocesses 2`). Where nbmake takes no part, the build executes them.
 """
 
-import functools
-import http.server
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 import nbformat
 import pytest
-from browsing import NO_BROWSER, SECONDS, Firefox, Visit, launched
+from browsing import NO_BROWSER, SECONDS, Firefox, Visit, launched, served
 from chapters import let_kernels_find_quotes, with_quotes
 from hypothesis import settings
 from jupyter_cache import get_cache
@@ -33,7 +29,8 @@ from mnist_helpers.data import Mnist, load_mnist
 ROOT = Path(__file__).parents[1]
 SUB_PATH = "/courses/digits/"
 OF_THE_SITE = {
-    f"tests/test_{name}.py" for name in ("site", "lab", "chapters_in_jupyterlab", "hostile_input", "offline")
+    f"tests/test_{name}.py"
+    for name in ("site", "light", "accessibility", "ways", "lab", "chapters_in_jupyterlab", "hostile_input", "offline")
 }
 NEEDS_A_BROWSER = {"site", "address", "lab_address", "browser", "firefox", "visit"}
 
@@ -155,22 +152,7 @@ def lab_address(tmp_path_factory):
         yield server + "/"
 
 
-@contextmanager
-def served(root):
-    """Serve a folder; give the server's address."""
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    handler = functools.partial(Handler, directory=root)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def firefox(tmp_path_factory):
     program = shutil.which("firefox-esr") or shutil.which("firefox")
     if program is None:

@@ -34,7 +34,8 @@ def build(folder: Path, given: dict[str, str]) -> Path:
     config["sphinx"]["local_extensions"] = {"addresses": str(ROOT / "book" / "_ext")}
     options = config["sphinx"]["config"]
     options["extensions"] = [name for name in options["extensions"] if name not in others]
-    options["cracking_addresses"] = given
+    options = {name: value for name, value in options.items() if not name.startswith(("bibtex_", "moved_"))}
+    config["sphinx"]["config"] = options | {"cracking_addresses": given}
     config["execute"]["execute_notebooks"] = "off"
     del config["bibtex_bibfiles"]
     for name in ("assets", "_templates"):

@@ -15,9 +15,12 @@ KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "languag
 SENTENCE = 'It reads {eval}`f"{share:.1%}"` of them.'
 
 
-def chapter(*cells):
+def chapter(*cells, alt=None):
+    """Make a chapter of its cells, of which the last draws a figure if there is an alt text."""
     cells = "md:# Training", *cells
     made = [new_markdown_cell(cell[3:]) if cell.startswith("md:") else new_code_cell(cell) for cell in cells]
+    if alt:
+        made[-1].metadata["mystnb"] = {"image": {"alt": alt}}
     return nbformat.v4.new_notebook(cells=made, metadata=KERNEL)
 
 
@@ -40,6 +43,29 @@ def test_a_chapter_is_read_with_a_cell_for_what_each_text_quotes_and_one_at_the_
     assert quotes.metadata.tags == last.metadata.tags == ["remove-cell"]
     key = key_of('f"{share:.1%}"')
     assert shown.source == f"It reads {{glue:text}}`{key}` of them. See [it](../speed.md)."
+
+
+def test_an_alt_text_quotes_what_its_cell_has_computed():
+    figure = read(nbformat.writes(chapter("share = 0.5", alt=f"A bar. {SENTENCE}{BETTER}")))
+    kinds = [cell.cell_type for cell in figure.cells]
+    assert kinds == ["markdown", "code", "code", "code"]
+    _, drawn, quotes, last = figure.cells
+    assert "quote('f\"{share:.1%}\"', 'Training')" in quotes.source and "quote('holds(share > 0.4)'" in quotes.source
+    assert quotes.metadata.tags == last.metadata.tags == ["remove-cell"]
+    key = key_of('f"{share:.1%}"')
+    assert drawn.metadata.mystnb.image.alt == (
+        f"A bar. It reads {{glue:text}}`{key}` of them.It reads more than the other."
+    )
+
+
+def test_an_alt_text_that_is_false_stops_the_build_and_is_named(tmp_path):
+    with pytest.raises(CellExecutionError) as failed:
+        executed(
+            chapter("from mnist_helpers.glue import holds\nshare = 0.3", alt=f"A bar. {BETTER}"),
+            tmp_path,
+        )
+    message = re.sub(r"\x1b\[[0-9;]*m", "", str(failed.value))
+    assert "Training: “It reads more than the other.” does not hold in this build: holds(share > 0.4) is" in message
 
 
 def test_an_edit_of_the_words_around_a_number_leaves_the_code_alone():

@@ -8,7 +8,7 @@ import random
 from urllib.parse import quote
 
 import pytest
-from browsing import SECONDS, Visit
+from browsing import SECONDS, Visit, wait_for
 from playwright.sync_api import expect
 
 from mnist_helpers.controls import CONTROLS
@@ -193,7 +193,7 @@ def test_of_a_thousand_drawings_each_becomes_a_picture_or_a_blank(lab):
 
 def test_a_thousand_queries_find_pages_of_the_book_or_nothing(visit, address):
     page = visit.open(address + "search.html")
-    page.wait_for_function("Search.hasIndex()")
+    wait_for(page, "Search.hasIndex()")
     strangers = page.evaluate(
         """(json) => JSON.parse(json).flatMap((query) => {
             const results = Search._performSearch(...Search._parseQuery(query.slice(0, 200)));

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import SECONDS, Visit
+from browsing import SECONDS, Visit, wait_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import expect
@@ -233,13 +233,13 @@ def test_an_address_opens_with_its_setting(panel, visit):
     panel.slide("Units a layer", "Home")
     panel.node.get_by_label("Activation", exact=True).select_option("tanh")
     panel.node.get_by_role("switch", name="Batch norm").check()
-    panel.page.wait_for_function("location.search.includes('batch_norm')")
+    wait_for(panel.page, "location.search.includes('batch_norm')")
     again = Panel(visit.open(panel.page.url))
     expect(again.node.get_by_label("Units a layer")).to_have_attribute("aria-valuetext", "8")
     expect(again.node.get_by_label("Activation", exact=True)).to_have_value("tanh")
     expect(again.node.get_by_role("switch", name="Batch norm")).to_be_checked()
     again.button("Reset to the article").click()
-    again.page.wait_for_function("location.search === ''")
+    wait_for(again.page, "location.search === ''")
     nonsense = Panel(visit.open(panel.page.url.split("?")[0] + "?units=many&seed=%F0%9F%8E%B2&epochs=3"))
     expect(nonsense.node.get_by_label("Units a layer")).to_have_attribute("aria-valuetext", "100")
     expect(nonsense.node.get_by_label("Epochs", exact=True)).to_have_attribute("aria-valuetext", "3")
@@ -250,9 +250,9 @@ def test_the_address_tells_the_last_setting_and_no_other(panel):
     panel.page.wait_for_timeout(400)
     assert "?" not in panel.page.url
     panel.page.evaluate(f"{SESSION}.set('units', 8)")
-    panel.page.wait_for_function("location.search === '?units=8'")
+    wait_for(panel.page, "location.search === '?units=8'")
     panel.page.evaluate(f"{SESSION}.set('units', 16), {SESSION}.reset(), {SESSION}.set('seed', 3)")
-    panel.page.wait_for_function("location.search === '?seed=3'")
+    wait_for(panel.page, "location.search === '?seed=3'")
 
 
 def test_the_address_tells_the_settings_of_all_panels(visit, address):
@@ -264,7 +264,7 @@ def test_the_address_tells_the_settings_of_all_panels(visit, address):
     page.evaluate(
         "[...document.querySelectorAll('mnist-lab')].forEach(({session}, i) => i % 2 && session.set('units', 24))"
     )
-    page.wait_for_function("location.search === '?other=kept&2.units=24&4.units=24&6.units=24'")
+    wait_for(page, "location.search === '?other=kept&2.units=24&4.units=24&6.units=24'")
 
 
 def test_the_link_to_99_opens_with_that_setting(panel):
@@ -353,9 +353,9 @@ def test_a_cell_of_the_confusion_matrix_shows_its_images_and_weights_sharpen(pan
     panel.slide("Epochs", "ArrowRight", 4)
     panel.button("Train").click()
     panel.page.locator('mnist-lab[view="explore"]').scroll_into_view_if_needed()
-    panel.page.wait_for_function(picture)
+    wait_for(panel.page, picture)
     first = panel.page.evaluate(picture)
-    panel.page.wait_for_function(f"{picture} !== {json.dumps(first)}")
+    wait_for(panel.page, f"{picture} !== {json.dumps(first)}")
     expect(panel.rows).to_have_count(1, timeout=60 * SECONDS)
     cell = explorer.get_by_role("button", name=re.compile(r"^\d+ of 4 read as 9$"))
     expect(cell).to_have_text(re.compile(r"\d"))
@@ -464,7 +464,7 @@ def test_the_images_come_with_a_wish_and_not_before(visit, address, asked):
     page.mouse.move(x, 300)
     assert not page.evaluate(hovered)
     page.evaluate("scrollTo(0, 0)")
-    page.wait_for_function(hovered)
+    wait_for(page, hovered)
     assert data_in(asked) == set()
     page.mouse.move(x + 10, 300)
     expect(facts).to_have_text(re.compile(r"130,010 parameters, about [\d.]+ s to train$"))

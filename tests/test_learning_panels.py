@@ -79,7 +79,7 @@ def test_the_page_is_told_all_that_it_shows():
         page = bundle["text/html"]
         told = json.loads(html.unescape(re.search(r'setup="([^"]*)"', page)[1]))
         assert told == {name: value for name, value in panel.setup.items() if name not in ("view", "name")}
-        assert page.startswith(f'<mnist-lab view="{view}"') and '<img src="data:image/png;base64,' in page
+        assert page.startswith(f'<mnist-lab view="{view}"') and '<img src="data:image/svg+xml;base64,' in page
         assert "trains the network itself" not in page and "run this notebook on your own machine" in page
         assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == panel.model_id
     assert step_panel(network, 0.2).setup["network"]["x"] == [0.25, -1]

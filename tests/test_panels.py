@@ -54,7 +54,7 @@ def test_the_still_is_the_last_result(panel, run, mnist, tmp_path):
     accuracy = run.history["val_accuracy"][-1]
     text = f"The article's network with {SMALL}, seed 0: validation accuracy {accuracy:.1%} after 2 epochs."
     assert text in html(panel).replace("&#x27;", "'")
-    assert '<img src="data:image/png;base64,' in html(panel)
+    assert '<img src="data:image/svg+xml;base64,' in html(panel)
 
 
 def test_the_stills_of_the_other_panels_show_what_the_network_says(run, mnist):

@@ -1,5 +1,6 @@
 """A plain notebook has all that its chapter has, and needs nothing but Jupyter."""
 
+import base64
 import json
 
 import nbformat
@@ -27,10 +28,11 @@ says, and [the ledger](../what_held_up.md#claim-1)."""
 def executed():
     """A chapter as a build leaves it, with one of everything."""
     hidden = {"tags": ["remove-cell"]}
-    figure = {"mystnb": {"figure": {"caption": "A curve.", "name": "fig-a"}, "image": {"alt": 'It "rises".'}}}
+    alt = f'It "rises" to {{glue:text}}`{KEY}`.'
+    figure = {"mystnb": {"figure": {"caption": "A curve.", "name": "fig-a"}, "image": {"alt": alt}}}
     still = '<mnist-lab view="a"><figure>a picture, <span class="panel-how">live there</span></figure></mnist-lab>'
     panel = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/html": still, "text/plain": "Panel()"}
-    drawn = {"image/png": "iVBO", "text/plain": "<Figure>"}
+    drawn = {"image/svg+xml": "<svg/>", "text/plain": "<Figure>"}
     cells = [
         new_code_cell("quote('share')", metadata=hidden),
         new_markdown_cell(OPENING),
@@ -38,7 +40,7 @@ def executed():
         new_code_cell(
             "plots.curve()",
             metadata=figure,
-            outputs=[new_output("execute_result", drawn, metadata={"image/png": {"width": 571}})],
+            outputs=[new_output("execute_result", drawn)],
         ),
         new_code_cell("retrain_panel()", outputs=[new_output("execute_result", panel)]),
         new_markdown_cell(":::{admonition} A hint\n:class: dropdown\nWider.\n:::"),
@@ -115,7 +117,10 @@ def test_solutions_stand_at_the_end_folded_with_their_code(notebook):
 
 def test_a_figure_keeps_its_alt_text_and_its_caption(notebook):
     (shown,) = outputs(notebook, "plots.curve()")
-    assert shown.data["text/html"] == ('<img src="data:image/png;base64,iVBO" alt="It &quot;rises&quot;." width="571">')
+    packed = base64.b64encode(b"<svg/>").decode()
+    assert shown.data["text/html"] == (
+        f'<img src="data:image/svg+xml;base64,{packed}" alt="It &quot;rises&quot; to 50.0%.">'
+    )
     texts = sources(notebook)
     assert texts[texts.index("plots.curve()") + 1] == "**Figure 4.1.** A curve."
 

@@ -1,6 +1,5 @@
 """The printed book, made from a small site: what the PDF and the EPUB hold, and what stays behind on the screen."""
 
-import base64
 import functools
 import shutil
 import subprocess
@@ -16,6 +15,9 @@ pytestmark = pytest.mark.slow
 
 PRINTED = Path(__file__).parents[1] / "book" / "printed.py"
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
+FIGURE = """<svg xmlns="http://www.w3.org/2000/svg" width="538" height="54" viewBox="0 0 400 40" class="figure"
+role="img" aria-label="A picture."><clipPath id="a"><rect width="400" height="40"/></clipPath><path clip-path="url(#a)"
+d="M0 0L400 40" style="stroke:var(--figure-colour-2,#d2461e)"/><text y="20" font-weight="700">Within it.</text></svg>"""
 PAGES = {
     "index.html": """
 <h1>The book<a class="headerlink" href="#the-book">#</a></h1>
@@ -26,18 +28,21 @@ PAGES = {
     "notebooks/01_one.html": r"""
 <section id="one"><h1 data-digit="1"><span class="section-number">1. </span>One<a class="headerlink">#</a></h1>
 <div class="question admonition"><p class="admonition-title">A <em>question</em></p><p>Why?</p></div>
-<p>A formula <span class="math notranslate">\(x^2\)</span>, an accent ş, a link to
+<p>A formula <span class="math"><math display="inline"><semantics><msup><mi>x</mi><mn>2</mn></msup>
+<annotation encoding="application/x-tex">x^2</annotation></semantics></math>&#8288;</span>, an accent ş, a link to
 <a href="02_two.html#later">later</a>,
 a source <a href="../bibliography.html#id7">in the bibliography</a>,
 one to <a href="02_two.html#lost">nothing</a>,
 a <a class="glossary-link" href="02_two.html#term-gap">gap</a>, one to <a href="https://example.org">elsewhere</a>.</p>
 <div class="math" id="equation-pythagoras"><span class="eqno">(1)<a class="headerlink">#</a></span>
-\[a^2 + b^2 = c^2\]</div>
+<math display="block"><semantics><mi>…</mi><annotation encoding="application/x-tex">a^2 + b^2 = c^2</annotation>
+</semantics></math></div>
 <p><a href="#equation-pythagoras">(1)</a></p>
 <div class="cell"><div class="cell_input"><div class="highlight-ipython3"><pre>CODE</pre></div></div>
-<div class="cell_output"><figure id="fig-a"><a class="image-reference" href="../_images/a.png"><img alt="A picture."
-src="../_images/a.png" style="width: 320px; height: 3px;"></a>
-<figcaption><p><span class="caption-number">Fig. 1.1 </span>What it shows.</p></figcaption></figure></div></div>
+<div class="cell_output"><figure id="fig-a">FIGURE
+<figcaption><p><span class="caption-number">Fig. 1.1 </span>What it shows.</p></figcaption></figure>
+<details class="numbers"><summary>The numbers of this figure</summary><table><tr><th>x</th></tr></table></details>
+</div></div>
 <section id="questions"><h2>Questions</h2><p>Decide first.</p>
 <p><strong>1. Why are there 784?</strong></p>
 <details><summary>A. Each <i>row</i> has 28.</summary><p>Right: and there are 28 rows.</p></details>
@@ -46,8 +51,9 @@ src="../_images/a.png" style="width: 320px; height: 3px;"></a>
 <details><summary>A. There is no colour.</summary><p>Right: ink is black.</p></details>
 <details><summary>B. The scans have faded.</summary><p>Not quite: they are small.</p></details></section>
 <section id="exercises"><h2>Exercises</h2><section id="count"><h3>Count the pixels</h3><p>How many?</p>
-<div class="solution dropdown admonition"><p class="admonition-title">Solution</p><p>There are 784.</p></div>
-</section></section></section>""".replace("CODE", f"longest = '{'x' * 66}'"),
+<details class="solution dropdown admonition"><summary class="admonition-title">Solution</summary>
+<p>There are 784.</p></details>
+</section></section></section>""".replace("CODE", f"longest = '{'x' * 66}'").replace("FIGURE", FIGURE),
     "notebooks/02_two.html": f"""
 <section id="two"><h1 data-digit="2"><span class="section-number">2. </span>Two</h1><section id="later-on">
 <span id="later"></span><h2>Later on</h2>
@@ -63,16 +69,25 @@ src="../_images/a.png" style="width: 320px; height: 3px;"></a>
 <section id="bibliography"><h1>Bibliography</h1>
 <div class="citation" id="id7" role="doc-biblioentry"><span class="label">[3]</span><p>A paper.</p></div></section>""",
 }
-OF_THE_SCREEN = ["#", "Begin here", "button", "tree", "script()", "JavaScript", "sidebar", r"\(", r"\["]
+OF_THE_SCREEN = [
+    "The numbers of",
+    "#",
+    "Begin here",
+    "button",
+    "tree",
+    "script()",
+    "JavaScript",
+    "sidebar",
+    r"\(",
+    r"\[",
+]
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """Give a small site of four pages, of which two are chapters."""
     folder = tmp_path_factory.mktemp("site")
-    for name in ("notebooks", "_images"):
-        (folder / name).mkdir()
-    (folder / "_images" / "a.png").write_bytes(base64.b64decode(PIXEL))
+    (folder / "notebooks").mkdir()
     following = ["notebooks/01_one.html", "02_two.html", "../bibliography.html"]
     for (path, article), link in zip(PAGES.items(), [*following, None], strict=True):
         head = f'<link rel="next" href="{link}">' if link else ""
@@ -159,6 +174,13 @@ def test_pdf_reads_its_pictures_and_formulas_aloud(pdf):
 
     walk(pdf.trailer["/Root"]["/StructTreeRoot"]["/K"])
     assert {"A picture.", "A still.", "x^2"} <= alts
+
+
+def test_a_figure_is_printed_as_it_is_drawn_in_its_literal_colours_with_text_in_the_books_type(pdf, epub):
+    (page,) = [page for page, text in zip(pdf.pages, texts(pdf), strict=True) if "What it shows." in text]
+    assert "Within it." in page.extract_text()
+    (name,) = [name for name in epub if name.endswith(".svg") and b"Within it." in epub[name]]
+    assert b'clipPath id="a"' in epub[name] and b"stroke:#d2461e" in epub[name] and b"var(" not in epub[name]
 
 
 def test_code_lines_of_the_book_fit_the_page(pdf):

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,8 @@ def bash(script: str, folder: Path, **environment) -> str:
         ("vendor.github-workflows", ".github/workflows/*.yml"),
         ("custom.github-workflows-require-timeout", ".github/workflows/*.yml"),
         ("vendor.citation-file-format", "CITATION.cff"),
+        ("vendor.dependabot", ".github/dependabot.yml"),
+        ("vendor.github-issue-forms", ".github/ISSUE_TEMPLATE/*.yml"),
     ],
 )
 def test_a_file_fits_its_schema(schema, files):
@@ -89,9 +92,11 @@ def test_what_a_step_names_is_there(step):
             assert word.startswith(BUILT) or (ROOT / word).exists(), word
 
 
-@pytest.mark.parametrize("step", [param for param in STEPS if "uses" in param.values[0]])
-def test_an_action_is_pinned(step):
-    assert re.search(r"@v\d|:\d+\.\d+\.\d+$", step["uses"]), step["uses"]
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_an_action_is_pinned_to_a_commit_with_its_version_beside_it(name):
+    """A tag can be moved to other code; a commit cannot."""
+    for action in re.findall(r"uses: (.*)", (ROOT / f".github/workflows/{name}.yml").read_text(encoding="utf-8")):
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", action), action
 
 
 def test_every_system_and_version_is_tested():
@@ -115,9 +120,9 @@ def test_windows_gets_the_commands_of_the_readme():
         assert command.removesuffix(' -m "not browser and not slow" tests') in readme.splitlines(), command
 
 
-def test_the_extras_that_are_installed_anew_are_those_of_the_makefile():
-    extras = ".[book,test]"
-    assert f"-e {extras}" in (ROOT / "Makefile").read_text(encoding="utf-8")
+def test_the_extras_that_are_installed_anew_are_all_there_are():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = f'".[{",".join(project["optional-dependencies"])}]"'
     assert extras in " ".join(step.get("run", "") for step in WORKFLOWS["weekly"]["jobs"]["newest-versions"]["steps"])
 
 
@@ -168,11 +173,38 @@ def test_the_week_reports_every_job_that_can_fail():
 
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_a_workflow_may_write_no_more_than_it_must(name):
+    writers = {"publish": {"publish": {"contents": "write"}}, "weekly": {"issue": {"issues": "write"}}}
     workflow = WORKFLOWS[name]
-    assert workflow["permissions"] == {"contents": "write" if name == "publish" else "read"}
-    assert {job: content["permissions"] for job, content in workflow["jobs"].items() if "permissions" in content} == (
-        {"issue": {"issues": "write"}} if name == "weekly" else {}
-    )
+    assert workflow["permissions"] == {"contents": "read"}
+    given = {job: content["permissions"] for job, content in workflow["jobs"].items() if "permissions" in content}
+    assert given == writers.get(name, {})
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_the_key_to_the_repository_lies_in_the_job_alone_that_pushes(name):
+    for job, content in WORKFLOWS[name]["jobs"].items():
+        for step in content["steps"]:
+            if "actions/checkout" in step.get("uses", ""):
+                assert step.get("with", {}).get("persist-credentials", True) == (job == "publish"), job
+    if name == "publish":
+        *before, push = WORKFLOWS[name]["jobs"]["publish"]["steps"]
+        assert all("run" not in step for step in before)
+        assert re.findall(r"(?m)^(?:\w+=\$\()?([\w-]+)", push["run"]) == ["git"] * 4
+
+
+def test_the_site_is_handed_from_the_job_that_builds_it_to_the_one_that_publishes_it():
+    build, publish = (WORKFLOWS["publish"]["jobs"][job]["steps"] for job in ("build", "publish"))
+    up, down = build[-1]["with"], publish[-2]["with"]
+    assert (up["name"], up["path"]) == (down["name"], down["path"])
+    assert up["include-hidden-files"]  # .nojekyll
+
+
+def test_a_commit_is_put_in_order_as_make_format_does_it():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
+    assert [hook["id"] for hook in hooks] == ["ruff-check", "ruff-format", "nbstripout", "typos"]
+    for hook in hooks:
+        assert f"$(BIN)/{hook['entry'].removesuffix(' --force-exclude')}" in makefile
 
 
 def test_a_codespace_installs_as_make_does():

@@ -2,7 +2,8 @@
 
 In a notebook, text quotes a number as an expression, ``{eval}`f"{accuracy:.1%}"```. Before each such cell comes a
 hidden one that evaluates it in the kernel and glues its value, and at the end one that evaluates all of them again.
-Checks, ``{eval}`holds(…)```, are evaluated likewise, stop the build where they fail, and leave nothing in the text.
+Checks, ``{eval}`holds(…)```, are evaluated likewise, stop the build where they fail, and leave nothing in the text. The
+alt text of a figure, which stands in its cell's metadata, quotes and checks in the same way, after its cell has run.
 """
 
 import ast
@@ -10,7 +11,7 @@ import os
 from pathlib import Path
 
 import nbformat
-from quotes import CHECK, QUOTE, key_of, title_of
+from quotes import CHECK, QUOTE, alt_of, key_of, title_of
 
 
 def let_kernels_find_quotes() -> None:
@@ -24,10 +25,15 @@ def read(text: str) -> nbformat.NotebookNode:
     notebook = with_quotes(nbformat.reads(text, as_version=4))
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = CHECK.sub("", cell.source)
-            cell.source = QUOTE.sub(lambda match: f"{{glue:text}}`{key_of(match[1])}`", cell.source)
-            cell.source = cell.source.replace("](../book/", "](../")
+            cell.source = _with_keys(cell.source).replace("](../book/", "](../")
+        elif alt := alt_of(cell):
+            cell.metadata.mystnb.image.alt = _with_keys(alt)
     return notebook
+
+
+def _with_keys(text: str) -> str:
+    """Take the checks out of a text, and put keys in place of the expressions."""
+    return QUOTE.sub(lambda match: f"{{glue:text}}`{key_of(match[1])}`", CHECK.sub("", text))
 
 
 def with_quotes(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -40,13 +46,14 @@ def with_quotes(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """
     title, cells = title_of(notebook.cells), []
     for cell in notebook.cells:
-        if cell.cell_type == "markdown" and (quoted := QUOTE.findall(cell.source)):
+        text = cell.source if cell.cell_type == "markdown" else alt_of(cell)
+        around = [cell]
+        if quoted := QUOTE.findall(text):
             for expression in quoted:
                 _check_syntax(expression, title)
-            cells.append(
-                _hidden("quote", *(f"quote({expression!r}, {title!r})" for expression in dict.fromkeys(quoted)))
-            )
-        cells.append(cell)
+            lines = [f"quote({expression!r}, {title!r})" for expression in dict.fromkeys(quoted)]
+            around.insert(0 if cell.cell_type == "markdown" else 1, _hidden("quote", *lines))
+        cells += around
     if len(cells) > len(notebook.cells):
         cells.append(_hidden("check_quotes", f"check_quotes({title!r})"))
     return nbformat.from_dict(notebook | {"cells": cells})

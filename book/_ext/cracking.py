@@ -9,15 +9,11 @@ import shutil
 import sys
 import zlib
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from chapters import let_kernels_find_quotes
 from docutils import nodes
-from docutils.parsers.rst import directives
-from myst_nb.ext.glue.utils import create_pending_glue_ref
 from sphinx.transforms import SphinxTransform
-from sphinx.util.docutils import SphinxDirective
 
 from mnist_helpers.controls import panel_setup
 from mnist_helpers.data import Mnist, Split, load_mnist
@@ -29,36 +25,6 @@ except ImportError:  # for macOS there is none; a book that is built there serve
 
 ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "book" / "lab"
-FONT_AWESOME = re.compile(r"\s*<script[^>]*scripts/fontawesome\.js[^>]*></script>")
-WIDGET_STATE = re.compile(r'<script type="application/vnd\.jupyter\.widget-state\+json">.*?</script>', re.DOTALL)
-
-
-class ChapterFigure(SphinxDirective):
-    """Show a figure that a chapter glued, with alt text and a caption; myst-nb's own stays within one page."""
-
-    required_arguments = 1
-    has_content = True
-    option_spec: ClassVar = {
-        "doc": directives.unchanged_required,
-        "alt": directives.unchanged_required,
-        "name": directives.unchanged,
-    }
-
-    def run(self):
-        figure = nodes.figure(alt=self.options["alt"])
-        source, line = self.get_source_info()
-        figure += create_pending_glue_ref(self.state.document, source, line, self.options["doc"], self.arguments[0])
-        caption, _ = self.state.inline_text(" ".join(self.content), self.lineno)
-        figure += nodes.caption("", "", *caption)
-        self.add_name(figure)
-        return [figure]
-
-
-def give_alt_text(app, doctree, docname) -> None:
-    """Hand a chapter figure's alt text to its image, which takes its place only after the page was read."""
-    for figure in doctree.findall(nodes.figure):
-        for image in figure.findall(nodes.image):
-            image.setdefault("alt", figure.get("alt", ""))
 
 
 class FoldSolutions(SphinxTransform):
@@ -69,7 +35,9 @@ class FoldSolutions(SphinxTransform):
     def apply(self):
         for section in list(self.document.findall(nodes.section)):
             if section[0].astext() == "Solution":
-                section.replace_self(nodes.admonition("", *section.children, classes=["solution", "dropdown"]))
+                box = nodes.admonition("", *section.children, classes=["solution", "dropdown"])
+                section.replace_self(box)
+                box["ids"] = [f"{box.parent['ids'][0]}-solution"]  # not one that is counted up in the page
 
 
 def link_notebooks(source: Path) -> None:
@@ -165,13 +133,14 @@ def write_lab(folder: Path) -> None:
 
 
 def pack(source: Path, destination: Path) -> None:
-    """Copy a file; a program or style sheet without its comments, long names and blanks, if there is a minifier."""
-    kind = {".js": "application/javascript", ".css": "text/css"}.get(source.suffix)
-    if minify is None or kind is None:
-        shutil.copy(source, destination)
-        return
-    text = minify.string(kind, source.read_text(encoding="utf-8"))
-    destination.write_text(text, encoding="utf-8")
+    """Copy a program or a style sheet as `packed` gives it."""
+    destination.write_text(packed(source.read_text(encoding="utf-8"), source.suffix), encoding="utf-8")
+
+
+def packed(text: str, suffix: str) -> str:
+    """Give a program or a style sheet without comments, long names and blanks, if there is a minifier."""
+    kind = {".js": "application/javascript", ".css": "text/css"}[suffix]
+    return text if minify is None else minify.string(kind, text)
 
 
 def _splits(mnist: Mnist) -> dict[str, Split]:
@@ -199,26 +168,12 @@ def write_images(path: Path, mnist: Mnist, chosen: dict[str, slice]) -> int:
     return path.write_bytes(packer.compress(b"".join(parts)) + packer.flush())
 
 
-def lighten(app, exception) -> None:
-    """Take out of each page what it loads for nothing: half a megabyte of icon script, and the state of widgets."""
-    if exception or app.builder.format != "html":
-        return
-    for page in Path(app.outdir).rglob("*.html"):
-        text = page.read_text(encoding="utf-8")
-        lighter = WIDGET_STATE.sub("", FONT_AWESOME.sub("", text))
-        if lighter != text:
-            page.write_text(lighter, encoding="utf-8")
-
-
 def setup(app):
     link_notebooks(Path(app.srcdir))
-    app.add_directive("chapter-figure", ChapterFigure)
     app.add_transform(FoldSolutions)
-    app.connect("doctree-resolved", give_alt_text)
     app.connect("config-inited", set_cache_path)
     app.connect("config-inited", mend_search)
     app.connect("html-page-context", mark_chapter)
     app.connect("html-page-context", add_lab)
-    app.connect("build-finished", lighten)
     app.connect("build-finished", write_lab_of_site)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

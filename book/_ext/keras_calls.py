@@ -15,6 +15,9 @@ from sphinx import addnodes
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
+from mnist_helpers import recipe
+from mnist_helpers.keras_program import keras_program
+
 # What a call gives, where that is something of Keras that has calls of its own.
 MADE_BY = {
     "keras.Sequential": "model",
@@ -96,10 +99,7 @@ class Calls(ast.NodeVisitor):
 
 def _printed_program(call: ast.Call) -> str:
     """Give the program that a chapter prints with ``keras_program``."""
-    import mnist_helpers.quiet  # noqa: F401  here, because TensorFlow takes seconds
-    from mnist_helpers import keras_program, recipe
-
-    return keras_program.keras_program(getattr(recipe, call.args[0].id))
+    return keras_program(getattr(recipe, call.args[0].id))
 
 
 def calls_of(notebook: Path) -> set[str]:

@@ -14,7 +14,6 @@ What they use is rendered by JupyterLab (`tests/test_chapters_in_jupyterlab.py`)
 """
 
 import ast
-import html
 import json
 import re
 import textwrap
@@ -23,6 +22,9 @@ from pathlib import Path
 import nbformat
 from markdown_it import MarkdownIt
 from nbformat.v4 import new_code_cell, new_markdown_cell
+from quotes import alt_of
+
+from mnist_helpers.figure import svg_image
 
 VALUE = re.compile(r"\{glue:text\}`([\w-]+)`")
 ADMONITION = re.compile(r"^:::\{admonition\} (.+)\n:class: (\w+)\n(.*?)\n:::$", re.DOTALL | re.MULTILINE)
@@ -73,7 +75,8 @@ def plain(
             place.append(new_markdown_cell(text, id=cell.id))
             continue
         options = cell.metadata.get("mystnb", {})
-        outputs = [shown for output in cell.outputs if (shown := in_plain_output(output, options.get("image", {})))]
+        alt = in_plain_markdown(alt_of(cell), values, site)
+        outputs = [shown for output in cell.outputs if (shown := in_plain_output(output, alt))]
         place.append(new_code_cell(cell.source, id=cell.id, outputs=outputs, execution_count=cell.execution_count))
         if "figure" in options:
             figures += 1
@@ -98,7 +101,7 @@ def in_plain_markdown(text: str, values: dict[str, str | int], site: str) -> str
     return ADMONITION.sub(_quoted, SECTION.sub(r"\1)", text))
 
 
-def in_plain_output(output: nbformat.NotebookNode, image: dict) -> nbformat.NotebookNode | None:
+def in_plain_output(output: nbformat.NotebookNode, alt: str) -> nbformat.NotebookNode | None:
     """Give an output that is shown without the site, and without a kernel; None if there is nothing to show.
 
     A figure is an image in HTML, because no notebook shows an alt text otherwise, and a live panel is its still.
@@ -109,14 +112,12 @@ def in_plain_output(output: nbformat.NotebookNode, image: dict) -> nbformat.Note
     if still := STILL.search(data.get("text/html", "")):
         page = HOW.sub("This is a still: run the cell, and the panel is live.", still[1])
         return output | {"data": {"text/html": page, "text/plain": data["text/plain"]}}
-    if png := data.get("image/png"):
-        if "alt" not in image:
+    if svg := data.get("image/svg+xml"):
+        if not alt:
             raise ValueError(
                 'A cell draws a figure without alt text. Give it in the metadata: {"mystnb": {"image": {"alt": "…"}}}.'
             )
-        width = output.metadata.get("image/png", {}).get("width", "")
-        picture = f'<img src="data:image/png;base64,{png.strip()}" alt="{html.escape(image["alt"])}" width="{width}">'
-        return output | {"data": {"text/html": picture, "text/plain": image["alt"]}, "metadata": {}}
+        return output | {"data": {"text/html": svg_image(svg, alt), "text/plain": alt}, "metadata": {}}
     return output
 
 

@@ -79,7 +79,7 @@ def _check(expression: str, chapter: str) -> None:
 
 def _evaluated(expression: str, chapter: str) -> str | int:
     try:
-        value = eval(expression, get_ipython().user_ns)
+        value = eval(expression, get_ipython().user_ns)  # noqa: S307
     except Exception as error:
         raise ValueError(
             f"{_place(expression, chapter)} quotes {expression}, which cannot be evaluated: "
@@ -100,7 +100,7 @@ def _place(expression: str, chapter: str) -> str:
     for path in Path().glob("*.ipynb"):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         if title_of(cells) == chapter:
-            text = "\n\n".join("".join(cell["source"]) for cell in cells)
+            text = "\n\n".join(["".join(cell["source"]) for cell in cells] + [alt_of(cell) for cell in cells])
             return _with_sentence(chapter, text, f"{{eval}}`{expression}`")
     return chapter
 
@@ -119,6 +119,11 @@ def _with_sentence(place: str, text: str, mark: str) -> str:
         if mark in sentence:
             return f"{place}: “{CHECK.sub('', sentence)}”"
     return place
+
+
+def alt_of(cell: dict) -> str:
+    """Give the alt text of a cell's figure; empty if there is none."""
+    return cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "")
 
 
 def title_of(cells: list[dict]) -> str:
