@@ -10,7 +10,7 @@ Faces and icons
     The faces have the characters and weights that the site uses. The icon font has the icons that the style sheet
     names, and is a part of it.
 Images
-    Each has its size. Those to which a reader has to scroll wait until then, and those within a page become files.
+    Each has its size. Those to which a reader has to scroll wait until then.
 A policy
     Each page begins with a Content-Security-Policy: nothing comes from elsewhere, and no script stands in the page.
 What is left over
@@ -73,7 +73,6 @@ SOURCE = re.compile(r'\bsrc="(?:\.\./)*([^"?]*)')
 WIDGET_STATE = re.compile(r'<script type="application/vnd\.jupyter\.widget-state\+json">.*?</script>', re.DOTALL)
 IMAGE = re.compile(r"<img\b[^>]*>")
 TEXT = re.compile(r">([^<]+)")
-WITHIN_PAGE = re.compile(r"data:image/(png|jpeg);base64,(.*)", re.DOTALL)
 ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
 VERSION = re.compile(rf"({LIGHT}/([\w.-]+)\?v=)\w*")
 
@@ -153,7 +152,7 @@ def light_page(text: str, path: Path, site: Path, shared: list[str]) -> str:
     text = SCRIPT.sub(lambda found: light_script(found, path, site, root, shared), text)
     # The mark stands before the article, and is shown on a wide screen alone, in one of two colours.
     beginning, end = text.find("<article"), end_of_first_screen(text)
-    text = IMAGE.sub(lambda found: light_image(found[0], beginning < found.start() < end, path, site), text)
+    text = IMAGE.sub(lambda found: light_image(found[0], beginning < found.start() < end, path), text)
     text = text.replace('onclick="window.print()"', "data-print")
     return text.replace("<head>", HEAD, 1).replace("</title>", "\n".join(["</title>", *files]), 1)
 
@@ -181,17 +180,9 @@ def light_script(found: re.Match, path: Path, site: Path, root: str, shared: lis
     return f'\n<script defer src="{root}{LIGHT}/{path.stem}.js?v="></script>'
 
 
-def light_image(tag: str, seen: bool, path: Path, site: Path) -> str:
-    """Give an image with its size, as a file if it was within the page; it waits unless it is seen at first."""
-    source = dict(ATTRIBUTE.findall(tag))["src"]
-    file = path.parent / source
-    if within := WITHIN_PAGE.fullmatch(source):
-        data = base64.b64decode(within[2])
-        file = site / "_images" / f"{hashlib.sha256(data).hexdigest()}.{within[1]}"
-        file.parent.mkdir(exist_ok=True)
-        file.write_bytes(data)
-        address = posixpath.relpath(file.relative_to(site).as_posix(), path.parent.relative_to(site).as_posix())
-        tag = tag.replace(source, address)
+def light_image(tag: str, seen: bool, path: Path) -> str:
+    """Give an image with its size; it waits unless it is seen at first."""
+    file = path.parent / dict(ATTRIBUTE.findall(tag))["src"]
     given = ""
     if " width=" not in tag and file.exists():
         given += ' width="{}" height="{}"'.format(*size_of(file))
