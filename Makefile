@@ -12,7 +12,7 @@ PUBLISHED := building batches overfitting ideas crack best convolution
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book pdf epub serve lab test check style bench bench-lab bench-99 grid $(PUBLISHED) format requirements update audit bill mark picture engine clean
+.PHONY: help book pdf epub serve lab test check style bench bench-lab bench-99 lighthouse grid $(PUBLISHED) format requirements update audit bill mark picture engine clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
@@ -76,6 +76,9 @@ bench-lab: book ## measure the lab in the page, against Keras and libraries for 
 bench-99: .venv/installed ## measure the time to 99%, against Keras, PyTorch and a small CNN, and write its page (a quarter of an hour)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --group bench
 	$(BIN)/python tests/benchmarks/time_to_99.py
+
+lighthouse: book ## measure each page of the site as on a phone, with Lighthouse, and print a table (half an hour; npm)
+	$(BIN)/python tests/benchmarks/lighthouse.py
 
 grid: .venv/installed ## train the 200 settings that the page shows beside its own runs (half an hour)
 	$(BIN)/python book/tools/keras_grid.py

@@ -24,14 +24,15 @@ REPOSITORY, SITE = "https://github.com/made-up/digits", "https://made-up.github.
 NOWHERE = {"repository": "", "branch": "main", "site": ""}
 SOMEWHERE = {"repository": REPOSITORY, "branch": "main", "site": SITE}
 CHAPTER, FRONT, SEARCH = "notebooks/05_training.html", "index.html", "search.html"
+ASKED = ("addresses", "light")  # light takes away what no page names, and an address may name more
 OF_THE_BOOK = {"creativecommons.org"}  # where the licence is
 
 
 def build(folder: Path, given: dict[str, str]) -> Path:
     """Build a book of two pages, and give the folder of its site."""
     config = yaml.safe_load((ROOT / "book" / "_config.yml").read_text(encoding="utf-8"))
-    others = {*config["sphinx"]["local_extensions"]} - {"addresses"} | {"sphinxcontrib.bibtex"}
-    config["sphinx"]["local_extensions"] = {"addresses": str(ROOT / "book" / "_ext")}
+    others = {*config["sphinx"]["local_extensions"]} - {*ASKED} | {"sphinxcontrib.bibtex"}
+    config["sphinx"]["local_extensions"] = {name: str(ROOT / "book" / "_ext") for name in ASKED}
     options = config["sphinx"]["config"]
     options["extensions"] = [name for name in options["extensions"] if name not in others]
     options = {name: value for name, value in options.items() if not name.startswith(("bibtex_", "moved_"))}
@@ -89,6 +90,15 @@ def test_a_page_names_its_own_address_and_the_card(there, name):
     assert tags["og:image"].startswith(SITE)
     assert (there / tags["og:image"].removeprefix(SITE)).is_file()
     assert tags["twitter:card"] == "summary_large_image"
+
+
+@pytest.mark.parametrize("name", [FRONT, CHAPTER, SEARCH])
+def test_every_file_that_a_page_loads_is_there(there, name):
+    sources = [tag.get("src") or tag["href"] for tag in page(there, name).select("[src], link[href]")]
+    loaded = [source.partition("?")[0] for source in sources if ":" not in source and source != "#"]
+    assert len(loaded) > 5
+    assert [source for source in loaded if not (there / name).parent.joinpath(source).exists()] == []
+    assert "logo_colab.png" in " ".join(loaded) or name != CHAPTER
 
 
 def test_the_sitemap_lists_the_pages_with_their_addresses(there):

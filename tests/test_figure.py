@@ -53,10 +53,10 @@ SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 every_figure = pytest.mark.parametrize("name", FIGURES)
 
 
-@pytest.fixture(scope="module")
-def shown():
-    """Give the SVG of a figure by its name."""
-    return functools.cache(lambda name: FIGURES[name]()._repr_svg_())
+@functools.cache
+def shown(name):
+    """Give the SVG of a figure."""
+    return FIGURES[name]()._repr_svg_()
 
 
 def test_every_public_function_is_drawn_here():
@@ -80,13 +80,13 @@ def test_the_typeface_is_really_found():
 
 
 @every_figure
-def test_the_svg_has_no_other_colours_than_those_that_pages_know(shown, name):
+def test_the_svg_has_no_other_colours_than_those_that_pages_know(name):
     colours = {figure.PAPER, figure.INK, figure.GREY, figure.GRID, figure.BLACK, *figure.COLOURS}
     assert set(re.findall(r"(?:fill|stroke):(#\w+)", shown(name))) <= colours
 
 
 @every_figure
-def test_the_svg_is_small_the_same_each_time_and_needs_nothing_else(shown, name):
+def test_the_svg_is_small_the_same_each_time_and_needs_nothing_else(name):
     svg = shown(name)
     assert FIGURES[name]()._repr_svg_() == svg
     assert len(svg) < 40_000
@@ -95,7 +95,7 @@ def test_the_svg_is_small_the_same_each_time_and_needs_nothing_else(shown, name)
     assert set(referred) <= {"#", "d"}, "to itself, or to a picture within"
 
 
-def test_ids_are_those_that_are_referred_to_and_no_other_figure_has_them(shown):
+def test_ids_are_those_that_are_referred_to_and_no_other_figure_has_them():
     seen = set()
     for name in FIGURES:
         ids = re.findall(r' id="([^"]+)"', shown(name))
@@ -117,7 +117,7 @@ def test_what_is_rounded_stays_where_it_was():
     assert sum(places[0::2]) == pytest.approx(0, abs=0.03) and 0.5 < max(places) == -min(places) < 3
 
 
-def test_text_is_text(shown):
+def test_text_is_text():
     texts = [text.text for text in ElementTree.fromstring(shown("bands")).iter(f"{SVG}text")]
     assert {"x", "y", "a", "two"} <= set(texts)
 
@@ -169,7 +169,7 @@ CHARTS = {
 
 
 @every_figure
-def test_a_chart_carries_its_numbers_and_a_picture_none(shown, name):
+def test_a_chart_carries_its_numbers_and_a_picture_none(name):
     carried = ElementTree.fromstring(shown(name)).find(f"{SVG}metadata")
     assert (carried is not None) == (name in CHARTS)
     if expected := CHARTS.get(name):

@@ -42,7 +42,23 @@ NUMBERS = [
     "1,5",
     "null",
 ]
-ODD = ["\0", "%", "%F0%9F", "🎲", "\u202e", "a&b=c", "#", "\n", "1.units", " ", "A" * 100_000, "<" * 100_000, "\ud800"]
+SLOW = f"9{' ' * 100_000}9"  # for patterns that look for the end of many blanks
+ODD = [
+    SLOW,
+    "\0",
+    "%",
+    "%F0%9F",
+    "🎲",
+    "\u202e",
+    "a&b=c",
+    "#",
+    "\n",
+    "1.units",
+    " ",
+    "A" * 100_000,
+    "<" * 100_000,
+    "\ud800",
+]
 HOSTILE = [*SCRIPTS, *NAMES, *NUMBERS, *ODD]
 
 

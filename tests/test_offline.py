@@ -224,7 +224,13 @@ def test_the_book_itself_is_read_searched_and_trains_without_the_server(browser,
             assert any(url.endswith("images.bin.gz") for url in (url.split("?")[0] for url in reader.evaluate(UPDATED)))
             server.stop()
     reader.open(f"{server.address}notebooks/03_building_the_model.html")
-    assert reader.evaluate("() => [...document.images].every((image) => image.complete && image.naturalWidth)")
+    # Those too that would not be loaded yet; one that does not come throws.
+    assert reader.evaluate(
+        """() => Promise.all([...document.images].map((image) => {
+            image.loading = "eager";
+            return image.decode();
+        })).then(({ length }) => length)"""
+    )
     assert reader.evaluate("() => document.fonts.check('16px \"Atkinson Hyperlegible Next\"')")
     reader.open(f"{server.address}search.html?q=permutation")
     assert "2. Flattening" in reader.evaluate(FOUND)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 from page_figures import NAMES, STILL, _inline_still, inline, table
-from test_figure import FIGURES
+from test_figure import FIGURES, shown
 
 from mnist_helpers import plots
 
@@ -34,8 +34,8 @@ def contrast(one, other):
 
 
 def test_every_colour_is_the_themes_with_the_literal_one_to_fall_back_to():
-    for name, draw in FIGURES.items():
-        svg, _ = inline(draw()._repr_svg_(), ALT)
+    for name in FIGURES:
+        svg, _ = inline(shown(name), ALT)
         colours = re.findall(r"(?:fill|stroke):([^;\"]+)", svg)
         assert not [colour for colour in colours if colour.startswith("#")], name
         assert "var(--figure-paper,#fffefa)" in colours
@@ -57,14 +57,14 @@ def test_lines_and_texts_can_be_told_from_the_paper(theme):
 
 
 def test_a_figure_is_an_image_with_its_alt_text_to_a_screen_reader():
-    svg, _ = inline(FIGURES["bars"]()._repr_svg_(), ALT)
+    svg, _ = inline(shown("bars"), ALT)
     drawn = BeautifulSoup(svg, "html.parser").svg
     assert (drawn["class"], drawn["role"], drawn["aria-label"]) == (["figure"], "img", ALT)
     assert drawn["width"] and drawn["height"] and drawn["viewbox"], "nothing moves when it comes"
 
 
 def test_numbers_are_a_folded_table_and_no_longer_in_the_svg():
-    svg, numbers = inline(FIGURES["bars"]()._repr_svg_(), ALT)
+    svg, numbers = inline(shown("bars"), ALT)
     assert "metadata" not in svg
     details = BeautifulSoup(numbers, "html.parser").details
     assert details.summary.get_text() == "The numbers of this figure" and not details.has_attr("open")
@@ -74,7 +74,7 @@ def test_numbers_are_a_folded_table_and_no_longer_in_the_svg():
         [("th", "row", "x"), ("td", None, "10.00%"), ("td", None, "30.00%")],
         [("th", "row", "y"), ("td", None, "20.00%"), ("td", None, "40.00%")],
     ]
-    assert inline(FIGURES["network"]()._repr_svg_(), ALT)[1] == ""
+    assert inline(shown("network"), ALT)[1] == ""
 
 
 def test_a_column_may_be_shorter_and_its_title_is_text():

@@ -191,6 +191,13 @@ def test_search_finds_a_word(visit, address):
     assert "Flattening" in page.locator("#search-results").inner_text()
 
 
+def test_search_quotes_the_text_and_not_what_stands_in_figures(visit, address):
+    page = visit.open(address + "search.html?q=epoch")
+    page.wait_for_selector("#search-results li p.context")
+    page.wait_for_load_state("networkidle")
+    assert max(map(len, page.locator("#search-results").inner_text().split())) < 40
+
+
 def test_a_solution_is_folded_away_until_it_is_asked_for(visit, address):
     page = visit.open(address + CHAPTERS[0])
     solution = page.locator(".solution.admonition").first

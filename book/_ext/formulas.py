@@ -47,6 +47,11 @@ def improved(formula: str) -> str:
     return THOUSANDS.sub(",", formula) if "{,}" in formula else formula
 
 
+def use_mathml(app, config) -> None:
+    """Have Sphinx write all formulas so."""
+    config.html_math_renderer = "mathml"
+
+
 def convert(app, doctree, docname) -> None:
     """Give each formula of a page its MathML."""
     formulas = [*doctree.findall(nodes.math), *doctree.findall(nodes.math_block)]
@@ -77,5 +82,6 @@ def write_block(translator, node) -> None:
 
 def setup(app):
     app.add_html_math_renderer("mathml", (write_inline, None), (write_block, None))
+    app.connect("config-inited", use_mathml)
     app.connect("doctree-resolved", convert)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
