@@ -46,8 +46,10 @@ WITHOUT_FOCUS_SEEN = """() => {
     const unseen = new Set();
     for (const element of [...all, ...all.toReversed()]) {
         element.focus();
-        const [box] = element.getClientRects(), x = box.x + box.width / 2, y = box.y + box.height / 2;
-        const above = document.elementFromPoint(Math.min(x, innerWidth - 1), y), ring = getComputedStyle(element);
+        const [box] = element.getClientRects(), x = Math.min(box.x + box.width / 2, innerWidth - 1);
+        const middle = box.y + box.height / 2, inside = Math.min(Math.max(middle, 80), innerHeight - 2);
+        const above = document.elementFromPoint(x, box.height < innerHeight / 2 ? middle : inside);
+        const ring = getComputedStyle(element);
         const hidden = !above || !(element.contains(above) || above.contains(element));
         if (hidden || ring.outlineStyle === "none" || parseFloat(ring.outlineWidth) < 2)
             unseen.add(`${hidden ? "hidden" : "no ring"}: ${element.outerHTML.slice(0, 120)}`);

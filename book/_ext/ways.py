@@ -46,5 +46,5 @@ def setup(app):
     app.add_config_value("moved_pages", {}, "html", [dict])
     app.connect("config-inited", list_terms_in_search)
     app.connect("doctree-resolved", take_index_out)
-    app.connect("build-finished", write_moved_pages)
+    app.connect("build-finished", write_moved_pages, priority=900)  # they take nothing that pages are given
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
