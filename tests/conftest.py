@@ -16,7 +16,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from browsing import NO_BROWSER, SECONDS, Firefox, Visit, launched, served
-from chapters import let_kernels_find_quotes, with_quotes
+from chapters import let_kernels_find_quotes, read
 from hypothesis import settings
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if isinstance(item, NotebookItem):
             copy = SHARED / "executed" / Path(item.filename).name
-            nbformat.write(with_quotes(nbformat.read(item.filename, as_version=4)), copy)
+            nbformat.write(read(Path(item.filename).read_text(encoding="utf-8")), copy)
             item.filename = str(copy)
             config.option.overwrite = True
         elif NEEDS_A_BROWSER & set(item.fixturenames):

@@ -102,9 +102,10 @@ def test_a_click_reaches_the_engine_and_its_answer_the_page(mnist, monkeypatch):
     assert sent == [{"question": "q", "answer": True}]
 
 
-def test_what_a_front_end_should_not_say_is_refused_and_the_panel_lives_on(panel, run, mnist, caplog):
+def test_what_a_front_end_should_not_say_is_refused_and_the_panel_lives_on(panel, run, mnist, caplog, capsys):
     panel._handle_custom_msg({"do": "dance"}, [])
-    assert "what to do is 'dance'; expected one of prepare, train, stop, forget." in caplog.text
+    said = caplog.text + capsys.readouterr().out  # where an earlier test has left a shell, that prints it
+    assert "what to do is 'dance'; expected one of prepare, train, stop, forget." in said
     saved = panel.saved
     with pytest.raises(TraitError, match="'saved' trait of a RetrainPanel instance expected a dict"):
         panel.set_state({"saved": "<script>"})

@@ -8,6 +8,7 @@ executed, such as the tests, it is not known.
 import json
 import platform
 import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -23,16 +24,18 @@ OF_THE_KERNELS = "notebooks/"
 
 
 class MemoryWatch:
-    """Looks again and again at how much memory the processes below this one hold, until it is asked for the most."""
+    """Looks again and again at how much memory the processes hold that are started meanwhile, below this one."""
 
     def __init__(self):
+        self._others = set(psutil.Process().children(recursive=True))
         self.seen, self._done = 0, threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
     def _watch(self) -> None:
         while not self._done.wait(SECONDS_BETWEEN_LOOKS):
-            self.seen = max(self.seen, held_below())
+            started = set(psutil.Process().children(recursive=True)) - self._others
+            self.seen = max(self.seen, held_by(started))
 
     def most(self) -> int:
         """Give the most bytes that were held at once, and look no longer."""
@@ -41,10 +44,10 @@ class MemoryWatch:
         return self.seen
 
 
-def held_below() -> int:
-    """Add up the memory of all processes that this one started, and of those that they started."""
+def held_by(processes: Iterable[psutil.Process]) -> int:
+    """Add up the memory of processes."""
     held = 0
-    for process in psutil.Process().children(recursive=True):
+    for process in processes:
         with suppress(psutil.Error):  # it has ended meanwhile
             held += process.memory_info().rss
     return held
