@@ -17,6 +17,7 @@ import nbformat
 import pytest
 from browsing import NO_BROWSER, SECONDS, Firefox, Visit, launched, served
 from chapters import let_kernels_find_quotes, read
+from filelock import FileLock
 from hypothesis import settings
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
@@ -28,10 +29,6 @@ from mnist_helpers.data import Mnist, load_mnist
 
 ROOT = Path(__file__).parents[1]
 SUB_PATH = "/courses/digits/"
-OF_THE_SITE = {
-    f"tests/test_{name}.py"
-    for name in ("site", "light", "accessibility", "ways", "lab", "chapters_in_jupyterlab", "hostile_input", "offline")
-}
 NEEDS_A_BROWSER = {"site", "address", "lab_address", "browser", "firefox", "visit"}
 
 settings.register_profile("the same each time", derandomize=True, deadline=None)
@@ -48,11 +45,10 @@ let_kernels_find_quotes()
 
 
 class FileByFile(LoadScopeScheduling):
-    """Keep a file's tests in one process, in order, and all that need the built site."""
+    """Keep a file's tests in one process, in order."""
 
     def _split_scope(self, nodeid):
-        file, *_ = nodeid.split("::")
-        return "the site" if file in OF_THE_SITE else file
+        return nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config, log):
@@ -103,11 +99,21 @@ def browser():
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory, request):
-    """The folder of a site that was built in an empty output folder, with every warning an error, and its downloads."""
+def site(request):
+    """The folder of the built site and its downloads; the first process that needs it builds it."""
+    out, built = SHARED / "site", SHARED / "site is built"
+    with FileLock(SHARED / "site.lock"):
+        if not built.exists():
+            build(out, request)
+            built.touch()
+    return out / "_build" / "html"
+
+
+def build(out, request):
+    """Build the site in an empty output folder, from what nbmake executed, with every warning an error."""
     from cracking import execution_cache  # here, because it brings Sphinx, which takes two seconds
 
-    out = tmp_path_factory.mktemp("site")
+    shutil.rmtree(out, ignore_errors=True)  # a build that failed
     chapters = [Path(item.filename) for item in request.session.items if isinstance(item, NotebookItem)]
     cache = get_cache(execution_cache(out / "_build"))
     for path in chapters:
@@ -116,17 +122,13 @@ def site(tmp_path_factory, request):
         notebook, seconds = left
         cache.cache_notebook_bundle(CacheBundleIn(notebook, str(path), data={"execution_seconds": seconds}))
     jupyter_book = shutil.which("jupyter-book", path=Path(sys.executable).parent)
-    build = [jupyter_book, "build", str(ROOT / "book"), "--path-output", str(out)]
-    finished = subprocess.run(
-        [*build, "-W", "--keep-going"], capture_output=True, text=True, encoding="utf-8", errors="replace", check=False
-    )
+    command = [jupyter_book, "build", ROOT / "book", "--path-output", out, "-W", "--keep-going"]
+    finished = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", errors="replace", check=False)
     assert finished.returncode == 0, finished.stdout[-4000:] + finished.stderr[-8000:]
     if chapters:
         assert finished.stdout.count("Using cached notebook") == len(chapters), finished.stdout
-    html = out / "_build" / "html"
     for kind in ("pdf", "epub"):
-        subprocess.run([sys.executable, ROOT / "book" / "printed.py", kind, html], check=True)
-    return html
+        subprocess.run([sys.executable, ROOT / "book" / "printed.py", kind, out / "_build" / "html"], check=True)
 
 
 @pytest.fixture(scope="session")
