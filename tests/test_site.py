@@ -340,7 +340,7 @@ def test_a_formula_that_is_too_wide_for_a_phone_is_scrolled_by_the_keyboard(brow
     page.keyboard.press("ArrowRight")
     wait_for(page, "document.activeElement.scrollLeft > 0")
     page.set_viewport_size({"width": 1440, "height": 900})
-    expect(page.locator("div.math[tabindex]")).to_have_count(0)
+    expect(page.locator("div.math[tabindex='0']")).to_have_count(0)
     visit.page.context.close()
 
 

@@ -3,13 +3,14 @@
 from html import escape
 from pathlib import Path
 
+from light import HEAD
 from sphinx import addnodes
 from sphinx.domains.std import StandardDomain
 
 MOVED = """\
 <!DOCTYPE html>
 <html lang="en">
-<head>
+{head}
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="refresh" content="0; url={address}">
@@ -39,7 +40,7 @@ def write_moved_pages(app, exception) -> None:
     for former, page in app.config.moved_pages.items():
         address, title = app.builder.get_relative_uri(former, page), escape(app.env.titles[page].astext())
         path = Path(app.outdir) / f"{former}.html"
-        path.write_text(MOVED.format(address=address, title=title), encoding="utf-8")
+        path.write_text(MOVED.format(head=HEAD, address=address, title=title), encoding="utf-8")
 
 
 def setup(app):
