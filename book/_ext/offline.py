@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from light import pages_of
+
 PROGRAMS = Path(__file__).resolve().parents[1] / "offline"
 # How a file names those that it needs: pages, style sheets and programs.
 NAMES = {
@@ -25,8 +27,7 @@ MEGABYTES = "{kept-megabytes}"  # how much is kept, in a page's text
 
 def reachable(site: Path) -> list[str]:
     """List the pages of a site, and all that they need to be read, by their paths."""
-    no_pages = (*TAKEN_HOME, "_static")
-    waiting = [path for path in sorted(site.rglob("*.html")) if path.relative_to(site).parts[0] not in no_pages]
+    waiting = sorted(pages_of(site))
     found = dict.fromkeys(waiting)  # in order, and each once
     while waiting:
         path = waiting.pop()
