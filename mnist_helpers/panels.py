@@ -72,14 +72,14 @@ def retrain_panel(
     return RetrainPanel(recipe, data or load_mnist(), checked_names(controls), checked_seed(seed), store)
 
 
-def draw_panel(run_or_model: "Run | keras.Model | RetrainPanel", data: Mnist | None = None) -> "DrawPanel":
+def draw_panel(network: "Run | keras.Model | RetrainPanel | Recipe", data: Mnist | None = None) -> "DrawPanel":
     """Draw a digit with mouse, pen, finger or arrow keys, and see what a network makes of it.
 
     Parameters
     ----------
-    run_or_model : Run, keras.Model or RetrainPanel
+    network : Run, keras.Model, RetrainPanel or Recipe
         The network, from pixels of shape (n, 784) to logits of shape (n, 10). With a retrain panel it is
-        the one that the panel trained last.
+        the one that the panel trained last. With a recipe it is trained, from seed 0, when something is drawn.
     data : Mnist, optional
         Whose training images and class names are shown; by default the MNIST of this package.
 
@@ -88,7 +88,7 @@ def draw_panel(run_or_model: "Run | keras.Model | RetrainPanel", data: Mnist | N
     PanelError
         If there is no model in what was given.
     """
-    return DrawPanel(run_or_model, data or load_mnist())
+    return DrawPanel(network, data or load_mnist())
 
 
 def explore_panel(data: Mnist, run: "Run | keras.Model | RetrainPanel") -> "ExplorePanel":
@@ -160,6 +160,8 @@ class Panel(anywidget.AnyWidget):
 class _ComputingPanel(Panel):
     """A panel for which the kernel computes."""
 
+    saved = traitlets.Dict().tag(sync=True)  # of its runs, what a page that is opened again has to know
+
     def __init__(self, engine: KernelEngine, setup: dict, **traits):
         self._engine = engine
         super().__init__(setup, **traits)
@@ -170,16 +172,14 @@ class RetrainPanel(_ComputingPanel):
     """The widget that ``retrain_panel`` gives."""
 
     _view = "retrain"
-    saved = traitlets.Dict().tag(sync=True)  # what a page that is opened again has to know
 
     def __init__(self, recipe: Recipe, data: Mnist, controls: list[str], seed: int, store: str | os.PathLike | None):
         self._recipe, self._controls, self._seed = recipe, controls, seed
-        images = {"training": len(data.train), "validation": len(data.validation)}
-        setup = {"recipe": asdict(recipe), "seed": seed, "controlNames": controls, "collections": [images]}
+        setup = _session_setup(recipe, seed, data) | {"controlNames": controls}
         engine = KernelEngine(data, self.send, store)
         stored = engine.recall(recipe, seed)
         known = [{"id": stored, "number": 1, "recipe": asdict(recipe), "seed": seed}] if stored else []
-        super().__init__(engine, panel_setup() | setup, saved={"trials": known, "shown": len(known)})
+        super().__init__(engine, setup, saved={"trials": known, "shown": len(known)})
 
     @property
     def runs(self) -> list[Run]:
@@ -208,16 +208,21 @@ class RetrainPanel(_ComputingPanel):
 
 
 class _AskingPanel(_ComputingPanel):
-    """A panel that asks a network: a retrain panel's, whichever that shows, or one that it was given."""
+    """A panel that asks a network: a retrain panel's, whichever that shows, one that it was given, or one of its own."""
 
-    def __init__(self, network: "Run | keras.Model | RetrainPanel", data: Mnist):
+    def __init__(self, network: "Run | keras.Model | RetrainPanel | Recipe", data: Mnist):
         self._network, self._data = network, data
-        model, name = model_of(network)
-        asks = {"asks": network.name} if isinstance(network, RetrainPanel) else {"given": name}
+        if isinstance(network, Recipe):
+            model, asks = None, _session_setup(network, 0, data)
+        else:
+            model, name = model_of(network)
+            asks = {"asks": network.name} if isinstance(network, RetrainPanel) else {"given": name}
         super().__init__(KernelEngine(data, self.send, given=model), asks | {"names": list(data.class_names)})
 
     def _attributes(self):
         network = self._network
+        if isinstance(network, Recipe):
+            return _of_network(network, 0)
         return _of_network(network.recipe, network.seed) if isinstance(network, Run) else {}
 
     def __repr__(self) -> str:
@@ -237,6 +242,8 @@ class DrawPanel(_AskingPanel):
     result = traitlets.Dict().tag(sync=True)
 
     def _still(self):
+        if isinstance(self._network, Recipe):
+            return None, "", f"Here you draw a digit, and a network trained with {self._network} says what it reads."
         pixels, label = self._data.validation.flat[:1], self._data.validation.labels[0]
         shares = keras.ops.softmax(model_of(self._network)[0](pixels, training=False))[0].numpy()
         names = self._data.class_names
@@ -264,6 +271,11 @@ class ExplorePanel(_AskingPanel):
             "The ten validation images with the highest loss, each with its label and the network's answer.",
             f"The ten validation images with the highest loss; {wrong} are misread in all.",
         )
+
+
+def _session_setup(recipe: Recipe, seed: int, data: Mnist) -> dict[str, object]:
+    images = {"training": len(data.train), "validation": len(data.validation)}
+    return panel_setup() | {"recipe": asdict(recipe), "seed": seed, "collections": [images]}
 
 
 def _of_network(recipe: Recipe, seed: int) -> dict[str, object]:

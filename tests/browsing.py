@@ -59,11 +59,14 @@ def launched():
         browser.close()
 
 
-def wait_for(page, expression):
-    """Wait until an expression holds in a page; Playwright's own way is eval, which the policy of the site forbids."""
+def wait_for(page, holds):
+    """Wait until an expression holds in a page, or a function of none here while the page goes on.
+
+    Playwright's own way with an expression is eval, which the policy of the site forbids.
+    """
     give_up = time.monotonic() + 20
-    while not page.evaluate(expression):
-        assert time.monotonic() < give_up, f"{expression} did not come true"
+    while not (holds() if callable(holds) else page.evaluate(holds)):
+        assert time.monotonic() < give_up, f"{holds} did not come true"
         page.wait_for_timeout(50)
 
 

@@ -25,8 +25,9 @@ CELLS = [
     "from mnist_helpers.learning_panels import descent_panel\n"
     "losses = [[1 + x * x + y * y for x in range(-2, 3)] for y in range(-2, 3)]\n"
     "descent_panel(losses, range(-2, 3), range(-2, 3), ('one', 'other'), (-1, 1))",
+    "from mnist_helpers.recipe import Recipe\ndraw_panel(Recipe(epochs=1), mnist)",
 ]
-TRAINING, OTHER, ACCURACY, DRAWING, EXPLORING, SLEEP, AGAIN, STEPPING, DESCENDING = range(1, 10)
+TRAINING, OTHER, ACCURACY, DRAWING, EXPLORING, SLEEP, AGAIN, STEPPING, DESCENDING, OWN = range(1, 11)
 
 
 @pytest.fixture(scope="module")
@@ -241,6 +242,18 @@ def test_a_seven_drawn_with_the_mouse_is_read_as_seven(lab):
     for key in ["Space", *12 * ["ArrowDown"], "Space"]:
         lab.page.keyboard.press(key)
     expect(panel.locator(".verdict")).to_have_text(re.compile("It reads 1"))
+
+
+def test_a_sheet_with_a_recipe_trains_its_network_when_something_is_drawn(lab):
+    lab.run(OWN)
+    panel = lab.page.locator(".mnist-panel.draw").last
+    sheet = panel.locator(".sheet")
+    expect(panel.locator(".answer")).to_contain_text("You ask no network yet.", timeout=30 * SECONDS)
+    sheet.focus()
+    for key in ["Space", *12 * ["ArrowDown"], "Space"]:
+        lab.page.keyboard.press(key)
+    expect(panel.locator(".verdict")).to_have_text(re.compile("It reads 1"), timeout=60 * SECONDS)
+    expect(panel.locator(".answer")).to_contain_text("epochs=1, seed 0")
 
 
 def test_a_cell_of_the_confusion_matrix_shows_its_images(lab):

@@ -516,6 +516,7 @@ def test_a_run_that_waits_for_the_images_says_how_many_have_come(panel):
     expect(bar).to_have_attribute("aria-valuetext", "Run 1: 0% of 2.3 MB of images loaded")
     expect(panel.node.locator(".left")).to_have_text("Run 1: 0% of 2.3 MB of images loaded")
     panel.page.locator('mnist-lab[view="draw"]').scroll_into_view_if_needed()
+    wait_for(panel.page, lambda: held)  # the page speaks of the images before the browser asks for them
     held[0].continue_()
     expect(panel.message).to_contain_text("has finished", timeout=60 * SECONDS)
     expect(panel.node.locator(".facts")).not_to_contain_text("to load")

@@ -11,7 +11,7 @@ from mnist_helpers import panels
 from mnist_helpers.controls import CONTROLS
 from mnist_helpers.model import build_model
 from mnist_helpers.panels import PanelError, RetrainPanel, draw_panel, explore_panel, model_of, retrain_panel
-from mnist_helpers.recipe import ARTICLE, RecipeError
+from mnist_helpers.recipe import ARTICLE, CRACK_99, RecipeError
 from mnist_helpers.sweep import save_run
 from mnist_helpers.training import train
 
@@ -129,6 +129,7 @@ def test_the_network_of_a_panel_is_its_newest(panel, run, mnist, tmp_path):
     assert model_of(panel)[0] is panel.runs[-1].model
     assert draw_panel(panel, mnist).setup["asks"] == explore_panel(mnist, panel).setup["asks"] == panel.setup["name"]
     assert "given" in draw_panel(build_model(ARTICLE, 0), mnist).setup
+    assert draw_panel(CRACK_99, mnist).setup["recipe"] == asdict(CRACK_99)
     with pytest.raises(PanelError, match=r"holds no trained network yet; expected one\. Press Train"):
         draw_panel(retrain_panel(SMALL, mnist, store=tmp_path / "empty"), mnist)
     with pytest.raises(PanelError, match="has no model; expected a run with its model, a Keras model, or a retrain"):
