@@ -154,9 +154,7 @@ def test_a_changed_byte_changes_no_number(reading, place, change):
     try:
         back = reading(bytes(content))[1]
     except Error as error:
-        assert (
-            "Expected what numpy" in error.message or "Write or fetch" in error.message or "expected" in error.message
-        )
+        assert re.search("[Ee]xpected|Write or fetch the file again", error.message)
         return
     for array in back.values():
         np.testing.assert_array_equal(array.ravel()[:300], np.arange(300) % 7)
