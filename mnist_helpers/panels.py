@@ -208,7 +208,7 @@ class RetrainPanel(_ComputingPanel):
 
 
 class _AskingPanel(_ComputingPanel):
-    """A panel that asks a network: a retrain panel's, whichever that shows, one that it was given, or one of its own."""
+    """A panel that asks a network: one that it was given, or what a retrain panel's or its own session shows."""
 
     def __init__(self, network: "Run | keras.Model | RetrainPanel | Recipe", data: Mnist):
         self._network, self._data = network, data
