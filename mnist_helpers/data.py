@@ -91,7 +91,7 @@ class Split:
 
     @cached_property
     def flat(self) -> np.ndarray:
-        """The images as a dense network wants them: float32 from 0 to 1, shape (n, 784), read-only.
+        """The images as a dense network wants them, float32 from 0 to 1, shape (n, 784), read-only.
 
         Made on first use and kept; it takes 3,136 bytes an image (169 MB for the 54,000 training images).
         """
@@ -163,7 +163,7 @@ class Mnist:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the training and the validation set, in hexadecimal: names what a network was trained on."""
+        """SHA-256 over the training and the validation set, in hexadecimal; it names what a network was trained on."""
         digest = hashlib.sha256()
         for split in (self.train, self.validation):
             digest.update(np.ascontiguousarray(split.images))
