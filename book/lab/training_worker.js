@@ -424,7 +424,8 @@ const orders = {
   stop({ id }) {
     if (running.has(id)) running.get(id).stopped = true;
   },
-  forget({ id }) {
+  forget({ id, address }) {
+    collections.delete(address);
     orders.stop({ id });
     if (asked.id === id) asked = { id: null, network: null };
   },

@@ -8,7 +8,8 @@
 //   {do: "train", id, recipe, seed, address, anew}    train; an engine with a store of runs may give a run from it, but
 //                                                     not when asked to train anew
 //   {do: "stop", id}                                  stop that run, and keep what it has reached
-//   {do: "forget", id}                                stop that run, and drop its network
+//   {do: "forget", id}                                stop that run, and drop its network; in the page, with an
+//                                                     {address} for the id, drop the images from there
 // Reports of a run, in this order; `elapsed` counts the seconds since it began:
 //   {id, at, loss, accuracy, fraction, elapsed}       a point of the training curve: the means over the batches since the
 //                                                     last one, around the epoch `at`, a fraction; then the share that
