@@ -44,7 +44,7 @@ _IDX_NAMES = {
 _DIGIT_NAMES = tuple("0123456789")
 
 # Everything that the standard library and NumPy raise on a file that is not what its name says.
-_UNREADABLE = (
+UNREADABLE = (
     OSError,
     EOFError,
     ValueError,
@@ -286,7 +286,7 @@ def _read_idx(path: Path, name: str) -> np.ndarray:
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             content = file.read(size + 1)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise DataError(f"{path}: cannot be read ({error}); expected {_described(name)} in the IDX format.") from error
     if not content.startswith(header):
         raise DataError(
@@ -307,7 +307,7 @@ def _read_npz_array(path: Path, name: str) -> np.ndarray:
         array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
     except KeyError as error:
         raise DataError(f"{path}: holds no array {name}; expected the arrays {', '.join(_SHAPES)}.") from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise DataError(
             f"{path}: the array {name} cannot be read ({error}); "
             f"expected an .npz file in Keras's layout, with {_described(name)}."

@@ -326,20 +326,25 @@ def _saved(model) -> bytes:
 
 def _write(folder: Path, key: str, text: str, model: bytes | None) -> None:
     # The JSON file last: it says that the run is complete.
-    if model is not None:
-        _write_atomically(folder / f"{key}.keras", model)
-    _write_atomically(folder / f"{key}.json", text.encode())
+    for suffix, content in ((".keras", model), (".json", text.encode())):
+        path = folder / f"{key}{suffix}"
+        try:
+            if content is not None:
+                write_atomically(path, content)
+        except PermissionError:  # on Windows, while another process reads the same run
+            if not path.exists():
+                raise
 
 
-def _write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file, which is there whole or not at all, whatever stops this."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as file:
         file.write(content)
     try:
         Path(file.name).replace(path)
-    except PermissionError:  # on Windows, while another process reads the same run
+    except OSError:
         Path(file.name).unlink()
-        if not path.exists():
-            raise
+        raise
 
 
 def _read(folder: Path, key: str, models: bool, again: bool = False) -> Run | dict | None:

@@ -4,7 +4,7 @@
 import { showBand, showFirstBand } from "./keras_band.js";
 import { retrainView } from "./panel/retrain_view.js";
 import { megabytes, Session } from "./panel/session.js";
-import { fromAddress, toAddress } from "./setting_in_address.js";
+import { addressNow, comparedInAddress, fromAddress, toAddress } from "./setting_in_address.js";
 import { engine } from "./worker_engine.js";
 
 // A session in the page's worker, with the recipe and the seed of an element.
@@ -20,12 +20,16 @@ const placeOf = (element) => [...document.querySelectorAll('mnist-lab[view="retr
 export function sessionInAddress(element, setup) {
   const start = new URLSearchParams(location.search).get("start");
   const session = sessionOf(element, setup, Object.hasOwn(setup.starts, start) ? setup.starts[start] : undefined);
-  Object.assign(session.settings, fromAddress(placeOf(element), session, namesOf(element, setup)));
+  const [place, names] = [placeOf(element), namesOf(element, setup)];
+  Object.assign(session.settings, fromAddress(place, session, names));
+  session.compared = comparedInAddress(place, session, names);
+  session.link = addressNow;
   return session;
 }
 
-export function retrain(element, setup, onWish) {
+export async function retrain(element, setup, onWish) {
   const session = sessionInAddress(element, setup), names = namesOf(element, setup), place = placeOf(element);
+  const kept = element.hasAttribute("compact") ? null : await keptNote(session, place);
   showFirstBand(session);
   element.session = session;
   session.listen((what) => {
@@ -41,6 +45,9 @@ export function retrain(element, setup, onWish) {
     leave = view.leave;
     view.node.classList.toggle("compact", element.hasAttribute("compact"));
     view.node.append(imagesNote(session, build));
+    const trials = view.node.querySelector(".trials");
+    if (kept) trials.append(kept);
+    if (session.compared) engine.part("compare_view").then(({ showComparison }) => showComparison(session, trials), () => {});
     holder.replaceChildren(view.node);
   }
   build();
@@ -49,6 +56,12 @@ export function retrain(element, setup, onWish) {
     showBand(session);
   });
   return holder;
+}
+
+// The runs of earlier come back before the panel is seen; a panel without the note that says so keeps none.
+async function keptNote(session, place) {
+  const keeping = await import("./kept_runs.js").catch(() => null);
+  return keeping?.keepRuns(session, place);
 }
 
 // What is different here from Keras, and a way to be rid of a part of it.
