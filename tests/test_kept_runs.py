@@ -5,7 +5,7 @@ import shutil
 from contextlib import contextmanager
 
 import pytest
-from browsing import Firefox, Visit
+from browsing import Firefox
 from playwright.sync_api import Error
 
 SMALL = {"hidden_layers": 1, "units": 16, "epochs": 2, "training_images": 2_000, "batch_size": 100}
