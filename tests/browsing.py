@@ -288,6 +288,11 @@ class Firefox:
         assert answer["type"] == "success", answer
         return json.loads(answer["result"]["value"])
 
+    def kill(self):
+        """End it as a crash would."""
+        self._process.kill()
+        self.close()
+
     def close(self):
         self._socket.close()
         self._process.terminate()

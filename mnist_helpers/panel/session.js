@@ -16,6 +16,7 @@ export class Session {
   automatic = false;
   predicting = false; // whether the reader wants to be asked before a run
   restoring = false;
+  compared = null; // two settings that are put beside each other (compare_view.js)
   band = undefined; // in the book's pages, Keras's result of the nearest setting, if there is one, or null
   #listeners = new Set();
   #number = 0;
@@ -118,7 +119,8 @@ export class Session {
       return this.tell();
     }
     if (this.running && !this.changed) return;
-    const known = this.trials.filter((trial) => trial.state === "finished" && trial.images === this.images && same(trial.settings, this.settings));
+    const [recipe, seed] = this.job;
+    const known = this.trials.filter((trial) => trial.state === "finished" && trial.images === this.images && trial.seed === seed && same(recipe, trial.recipe));
     const again = known.find(({ weights }) => weights);
     if (again) {
       this.#abandon();
@@ -134,7 +136,6 @@ export class Session {
       return this.tell();
     }
     this.#abandon();
-    const [recipe, seed] = this.job;
     const trial = this.#newTrial({ number: ++this.#number, recipe, seed, predicted });
     this.message = this.share < 1 ? COMING : "";
     this.#asked = null;
@@ -150,6 +151,22 @@ export class Session {
       curve: [], pointsInLast: 1, reportsAPoint: 1, history: { loss: [], accuracy: [], val_loss: [], val_accuracy: [], seconds: [] },
       fraction: 0, first: null, seconds: 0, weights: null, stored: false, ended: false, predicted: null, test: null, name: "", pinned: false, hidden: false, ...known,
     };
+  }
+
+  // Take in a run that was trained earlier or elsewhere; its number, if it has one, unless that is taken.
+  add(known) {
+    const { recipe, history } = known;
+    const number = known.number && !this.numbered(known.number) ? known.number : this.#number + 1;
+    this.#number = Math.max(this.#number, number);
+    const state = history.loss.length < recipe.epochs && !recipe.patience ? "stopped" : "finished";
+    const curve = history.loss.map((loss, epoch) => [epoch + 0.5, loss, history.accuracy[epoch]]);
+    const seconds = history.seconds.reduce((sum, each) => sum + each, 0);
+    const fraction = history.loss.length / recipe.epochs;
+    const trial = this.#newTrial({ state, curve, seconds, fraction, ended: true, stored: true, ...known, number });
+    this.#append(trial);
+    this.shown = trial;
+    this.tell();
+    return trial;
   }
 
   // Another setting takes the place of what is training.
@@ -174,9 +191,13 @@ export class Session {
     // Without the first epoch, which may have waited for compilation; and no clock of a browser is finer than this.
     const later = trial.history.seconds.slice(1), took = later.reduce((sum, seconds) => sum + seconds, 1e-6);
     if (later.length && !trial.stored) this.#pace *= took / this.expectedSeconds({ ...trial.recipe, epochs: later.length });
+    this.#append(trial);
+    this.tell();
+  }
+
+  #append(trial) {
     this.trials = [...this.trials, trial];
     if (this.trials.length > MOST_TRIALS) this.#drop([this.trials.find((other) => !other.pinned) ?? this.trials[0]]);
-    this.tell();
   }
 
   #drop(trials) {
@@ -184,12 +205,12 @@ export class Session {
     for (const { id } of trials) this.engine.forget(id);
   }
 
-  #numbered(number) {
+  numbered(number) {
     return this.trials.find((trial) => trial.number === number);
   }
 
   change(number, { name, pinned, hidden }) {
-    const trial = this.#numbered(number);
+    const trial = this.numbered(number);
     if (!trial) return;
     trial.name = (name ?? trial.name).slice(0, 40);
     trial.pinned = pinned ?? trial.pinned;
@@ -197,15 +218,15 @@ export class Session {
     this.tell();
   }
 
-  clear() {
-    this.#drop(this.trials.filter(({ pinned }) => !pinned));
+  clear(pinnedToo = false) {
+    this.#drop(this.trials.filter(({ pinned }) => pinnedToo || !pinned));
     if (this.shown !== this.running && !this.trials.includes(this.shown)) this.shown = null;
     this.message = "";
     this.tell();
   }
 
   takeSettingsOf(number) {
-    const trial = this.#numbered(number);
+    const trial = this.numbered(number);
     if (!trial) return;
     this.settings = { ...trial.settings };
     if (!this.running) this.shown = trial;
@@ -213,7 +234,7 @@ export class Session {
   }
 
   async openTestSet(number) {
-    const trial = this.#numbered(number);
+    const trial = this.numbered(number);
     if (!trial?.weights || trial.test !== null) return;
     try {
       trial.test = (await this.ask("split", trial, { split: "test", why: titleOf(trial) })).accuracy;
@@ -361,14 +382,15 @@ export class Session {
       seconds: duration(seconds),
       test: test === null ? null : percent(test),
       openable: weights !== null,
+      usable: recipe.training_images <= this.most && same(recipe, recipeOf(trial.settings, this.base, this.setup)[0]),
     };
   }
 }
 
 export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 export const percent = (share) => `${(100 * share).toFixed(2)}%`;
-const same = (first, second) => Object.keys(first).every((name) => first[name] === second[name]);
-const titleOf = (trial) => trial.name || `Run ${trial.number}`;
+export const same = (first, second) => Object.keys(first).every((name) => first[name] === second[name]);
+export const titleOf = (trial) => trial.name || `Run ${trial.number}`;
 const epochOf = ({ fraction, recipe: { epochs } }) => `${Math.min(Math.floor(fraction * epochs) + 1, epochs)} of ${epochs}`;
 
 // Which epoch's weights a finished trial has, counted from 0: with early stopping the best one's.
