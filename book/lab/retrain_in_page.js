@@ -37,7 +37,7 @@ export function retrain(element, setup, onWish) {
   let leave = () => {};
   function build() {
     leave();
-    const view = retrainView(session, names);
+    const view = retrainView(session, names, () => import("./panel/gradients_chart.js"));
     leave = view.leave;
     view.node.classList.toggle("compact", element.hasAttribute("compact"));
     view.node.append(imagesNote(session, build));

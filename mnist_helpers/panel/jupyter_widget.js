@@ -5,6 +5,7 @@ import { descentView } from "./descent_view.js";
 import { drawView } from "./draw_view.js";
 import { Engine } from "./engine_protocol.js";
 import { exploreView } from "./explore_view.js";
+import { gradientsChart } from "./gradients_chart.js";
 import { GivenNetwork } from "./network_asked.js";
 import { retrainView } from "./retrain_view.js";
 import { Session } from "./session.js";
@@ -60,7 +61,7 @@ function sessionOf(model) {
 }
 
 const VIEWS = {
-  retrain: (session, { controlNames }) => retrainView(session, controlNames),
+  retrain: (session, { controlNames }) => retrainView(session, controlNames, async () => ({ gradientsChart })),
   explore: (session, { names }) => exploreView(session, names),
   draw(session, { names }, model) {
     return drawView(session, names, (probabilities) => {
