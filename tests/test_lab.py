@@ -819,6 +819,60 @@ def test_the_program_of_the_page_runs(modules, tmp_path, monkeypatch):
     assert len(results["validation"][1]) == 2_000
 
 
+EIGHT = {"hidden_layers": 8, "activation": "sigmoid", "last_activation": "sigmoid", "epochs": 1}
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 390)])
+def test_the_gradients_of_eight_layers_are_seen(browser, lab_address, scheme, width):
+    visit = Visit(browser, lab_address, color_scheme=scheme, viewport={"width": width, "height": 900})
+    asked = []
+    visit.page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
+    panel = panel_of(visit, lab_address, EIGHT, "activation last_activation")
+    if scheme == "dark":
+        visit.page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    panel.train()
+    assert "gradients_chart.js" not in asked
+    switch = panel.node.get_by_label("Gradients")
+    switch.focus()
+    visit.page.keyboard.press("Space")
+    chart, text = panel.node.locator(".chart.gradients"), panel.node.locator("div.gradients")
+    expect(chart).to_be_visible()
+    assert asked.count("gradients_chart.js") == 1
+    expect(chart.locator("path.layer")).to_have_count(9)
+    assert chart.locator("text.layer").all_text_contents()[-1] in "19"
+    sentence = text.locator("p").first
+    orders = re.compile(r"Run \d, last measured: from .+ \(layer .+\) to .+ \(layer .+\), (.+) orders of magnitude\.$")
+    assert float(orders.match(sentence.inner_text())[1]) >= 3
+    text.locator("summary").focus()
+    visit.page.keyboard.press("Enter")
+    expect(text.locator("tbody tr")).to_have_count(9)
+    expect(text.locator("tbody th").last).to_have_text("9, the output")
+    results = Axe().run(visit.page, context="mnist-lab")
+    assert results.violations_count == 0, results.generate_report()
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
+    for name in ("Activation", "Last activation"):
+        panel.node.get_by_label(name, exact=True).select_option("relu")
+    panel.train()
+    expect(sentence).to_contain_text("Run 2, last measured:")
+    assert float(orders.match(sentence.inner_text())[1]) < 1.5
+    switch.uncheck()
+    expect(chart).to_be_hidden()
+    expect(text).to_be_hidden()
+    assert visit.faults == []
+    visit.page.context.close()
+
+
+def test_a_chart_that_does_not_come_costs_no_panel(visit, lab_address):
+    panel = panel_of(visit, lab_address, {"epochs": 1, "units": 8})
+    visit.page.route("**/gradients_chart.js", lambda route: route.abort())
+    switch = panel.node.get_by_label("Gradients")
+    switch.click()
+    expect(panel.message).to_have_text("The chart of the gradients could not be loaded. Try again.")
+    expect(switch).not_to_be_checked()
+    panel.train()
+    visit.faults.clear()
+
+
 # ---------------------------------------------------------------- another browser
 
 

@@ -47,7 +47,7 @@ export async function retrain(element, setup, onWish) {
   function show(session) {
     leave();
     element.session = session;
-    const view = retrainView(session, names);
+    const view = retrainView(session, names, () => import("./panel/gradients_chart.js"));
     leave = view.leave;
     view.node.classList.toggle("compact", compact);
     view.node.append(imagesNote(session, () => show(session)), panel.ownNote);

@@ -7,6 +7,7 @@ import { descentView } from "./descent_view.js";
 import { drawView } from "./draw_view.js";
 import { Engine } from "./engine_protocol.js";
 import { exploreView } from "./explore_view.js";
+import { gradientsChart } from "./gradients_chart.js";
 import { GivenNetwork } from "./network_asked.js";
 import { retrainView } from "./retrain_view.js";
 import { openRun, saveRun } from "./run_files.js";
@@ -64,7 +65,7 @@ function sessionOf(model) {
 }
 
 const VIEWS = {
-  retrain: (session, { controlNames }) => retrainView(session, controlNames),
+  retrain: (session, { controlNames }) => retrainView(session, controlNames, async () => ({ gradientsChart })),
   explore: (session, { names }) => exploreView(session, names),
   challenge: (session, { which, challenge }) => challengeView(session, which, challenge),
   draw(session, { names }, model) {
