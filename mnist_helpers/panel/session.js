@@ -265,6 +265,15 @@ export class Session {
     return [this.shown, ...[...this.trials].reverse()].find((trial) => trial && (trial.weights || trial === live)) ?? null;
   }
 
+  // As a panel that asks it names it.
+  get networkName() {
+    const { network } = this;
+    if (!network) return "no network yet";
+    const state = { training: " (training)", stopped: " (stopped)" }[network.state] ?? "";
+    const accuracy = reached(network);
+    return `${titleOf(network)}${state}${accuracy === undefined ? "" : `, ${(100 * accuracy).toFixed(1)}% on the validation set`}`;
+  }
+
   // Take all images from now on; throws if they do not come.
   async loadAll() {
     const all = this.setup.collections[1];
@@ -433,14 +442,6 @@ function points(share, other) {
 
 const missedBy = (trial) => points(trial.predicted, reached(trial));
 const verdict = (miss) => (miss ? `${Math.abs(miss).toFixed(2)} points too ${miss > 0 ? "high" : "low"}` : "exactly right");
-
-// A trial's network, as a panel that asks it names it.
-export function networkName(trial) {
-  if (!trial) return "no network yet";
-  const state = { training: " (training)", stopped: " (stopped)" }[trial.state] ?? "";
-  const accuracy = reached(trial);
-  return `${titleOf(trial)}${state}${accuracy === undefined ? "" : `, ${(100 * accuracy).toFixed(1)}% on the validation set`}`;
-}
 
 function outcome(trial) {
   if (trial.state === "failed") return `${titleOf(trial)} failed.`;
