@@ -1,15 +1,16 @@
 """What computes for the panels in JupyterLab: runs in the background, and questions to their networks.
 
 A panel's program in the browser decides what happens, and speaks to this as to the engine in the book's page; what
-both are told and answer is written in ``panel/engine_protocol.js``. Floor 5 of the package.
+both are told and answer is written in ``panel/engine_protocol.js``. Floor 6 of the package.
 """
 
 import os
+import base64
 import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import mnist_helpers.quiet  # noqa: F401  (before keras)
 import keras
@@ -18,6 +19,7 @@ import numpy as np
 from mnist_helpers.data import Mnist
 from mnist_helpers.keras_program import keras_program
 from mnist_helpers.model import losses_and_answers
+from mnist_helpers.network_file import CURVES, packed, unpacked
 from mnist_helpers.recipe import PIXELS, Recipe, checked_seed
 from mnist_helpers.run import Run
 from mnist_helpers.sweep import load_run, save_run
@@ -36,6 +38,7 @@ class _Kept:
 
     reports: list = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
+    measure: threading.Event = field(default_factory=threading.Event)
     run: Run | None = None
 
 
@@ -59,7 +62,7 @@ class KernelEngine:
         data: Mnist,
         tell: Callable[[dict], object],
         store: str | os.PathLike | None = None,
-        given: keras.Model | None = None,
+        given: "keras.Model | None" = None,
     ):
         self._data, self._tell, self._store, self._given = data, tell, store, given
         self._kept: dict[str, _Kept] = {}
@@ -129,6 +132,11 @@ class KernelEngine:
         self._kept[id] = _Kept()
         threading.Thread(target=self._run, args=order, daemon=True).start()
 
+    def _do_measure(self, id, on):
+        if id in self._kept:
+            measure = self._kept[id].measure
+            measure.set() if on else measure.clear()
+
     def _do_stop(self, id):
         if id in self._kept:
             self._kept[id].stop.set()
@@ -163,7 +171,7 @@ class KernelEngine:
                 self._report(kept, id, **_epoch(now.history, now.epoch), elapsed=elapsed)
             last = now
 
-        run = train(recipe, self._data, seed, report=report, stop=kept.stop, progress=False)
+        run = train(recipe, self._data, seed, report, kept.stop, progress=False, measure=kept.measure)
         kept.run = run
         complete = not kept.stop.is_set() or len(run.history["loss"]) == recipe.epochs
         note = {}
@@ -211,6 +219,16 @@ class KernelEngine:
     def _answer_program(self, recipe, seed, **_):
         return keras_program(Recipe(**recipe), seed)
 
+    def _answer_file(self, id, **_):
+        return base64.b64encode(packed(self._run_of(id))).decode()
+
+    def _answer_open(self, id, file, **_):
+        run = unpacked(base64.b64decode(file))
+        self._kept[id] = _Kept()
+        self._report_stored(self._kept[id], id, run)
+        about = {"recipe": asdict(run.recipe), "seed": run.seed, "weights": id}
+        return about | {"history": {name: run.history[name] for name in CURVES}}
+
     def _answer_images(self, split, places=None, like=None, number=None, **_):
         split = self._split(split)
         if places is None:
@@ -248,11 +266,13 @@ class KernelEngine:
         return float(np.mean([(output.numpy() == 0).all(axis=0).mean() for output in outputs]))
 
     def _model(self, id):
+        return self._given if id == "given" and self._given is not None else self._run_of(id).model
+
+    def _run_of(self, id):
         run = self._kept[id].run if id in self._kept else None
-        model = self._given if id == "given" else run and run.model
-        if model is None:
+        if run is None or run.model is None:
             raise MessageError(f"there is no network {id!r:.80}; expected one of a finished run that was not cleared.")
-        return model
+        return run
 
     def _split(self, name, why=""):
         if name == "test":
@@ -291,9 +311,10 @@ def _point(recipe: Recipe, now: Report, last: Report | None) -> dict | None:
         "loss": (now.loss * seen - losses) / (seen - before),
         "accuracy": (now.accuracy * seen - right) / (seen - before),
         "fraction": (now.epoch - 1 + now.step / now.steps) / now.epochs,
+        # JSON has no infinity.
+        **({"gradients": now.gradients} if now.gradients and np.isfinite(now.gradients).all() else {}),
     }
 
 
 def _epoch(history: dict[str, list[float]], epoch: int) -> dict:
-    names = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
-    return {"epoch": epoch} | {name: history[name][epoch - 1] for name in names}
+    return {"epoch": epoch} | {name: history[name][epoch - 1] for name in CURVES}

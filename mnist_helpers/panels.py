@@ -2,7 +2,7 @@
 
 Each is a widget with two faces: JupyterLab shows the live one, which the program in the folder ``panel`` makes and
 decides, with a ``KernelEngine`` to compute for it; a page without a kernel shows a still picture of the last result.
-Floor 6 of the package.
+Floor 7 of the package.
 """
 
 import html
@@ -230,7 +230,7 @@ class RetrainPanel(_ComputingPanel):
 
 
 class _AskingPanel(_ComputingPanel):
-    """A panel that asks a network: a retrain panel's, whichever that shows, one that it was given, or one of its own."""
+    """A panel that asks a network: one that it was given, or what a retrain panel's or its own session shows."""
 
     def __init__(self, network: "Run | keras.Model | RetrainPanel | Recipe", data: Mnist):
         self._network, self._data = network, data

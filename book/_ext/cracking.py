@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from chapters import let_kernels_find_quotes
 from docutils import nodes
+from jupyter_cache import get_cache
 from sphinx.transforms import SphinxTransform
 
 from mnist_helpers.controls import CHALLENGES, panel_setup
@@ -62,8 +63,19 @@ def execution_cache(build: Path) -> Path:
     return build / ".jupyter_cache" / digest.hexdigest()[:16]
 
 
+def is_damaged(cache: Path) -> bool:
+    """Say whether a cache of executed chapters cannot be read to its end, as after a full disk."""
+    try:
+        records = get_cache(cache).list_cache_records()
+        for record in records:
+            get_cache(cache).get_cache_bundle(record.pk)
+    except Exception:  # whatever SQLite and the reader of notebooks make of it
+        return True
+    return False
+
+
 def set_cache_path(app, config) -> None:
-    """Point myst-nb to the cache, and clear away what was cached for other helpers."""
+    """Point myst-nb to the cache, and clear away what was cached for other helpers, or is damaged."""
     build = Path(app.outdir).parent
     current = execution_cache(build)
     config.nb_execution_cache_path = str(current)
@@ -71,7 +83,7 @@ def set_cache_path(app, config) -> None:
     os.environ.setdefault("MNIST_HELPERS_RUNS", str(build / ".runs"))
     let_kernels_find_quotes()
     for stale in current.parent.glob("*"):
-        if stale != current:
+        if stale != current or is_damaged(stale):
             shutil.rmtree(stale)
 
 

@@ -5,7 +5,7 @@ import { showBand, showFirstBand } from "./keras_band.js";
 import { h, say } from "./panel/elements.js";
 import { retrainView } from "./panel/retrain_view.js";
 import { megabytes, Session } from "./panel/session.js";
-import { fromAddress, toAddress } from "./setting_in_address.js";
+import { addressNow, comparedInAddress, fromAddress, toAddress } from "./setting_in_address.js";
 import { engine } from "./worker_engine.js";
 
 // A session in the page's worker, with the recipe and the seed of an element.
@@ -21,14 +21,18 @@ const placeOf = (element) => [...document.querySelectorAll('mnist-lab[view="retr
 export function sessionInAddress(element, setup) {
   const start = new URLSearchParams(location.search).get("start");
   const session = sessionOf(element, setup, Object.hasOwn(setup.starts, start) ? setup.starts[start] : undefined);
-  Object.assign(session.settings, fromAddress(placeOf(element), session, namesOf(element, setup)));
+  const [place, names] = [placeOf(element), namesOf(element, setup)];
+  Object.assign(session.settings, fromAddress(place, session, names));
+  session.compared = comparedInAddress(place, session, names);
+  session.link = addressNow;
   return session;
 }
 
-export function retrain(element, setup, onWish) {
+export async function retrain(element, setup, onWish) {
   const mnist = sessionInAddress(element, setup), names = namesOf(element, setup), place = placeOf(element);
   const holder = document.createElement("div");
   const compact = element.hasAttribute("compact"); // without the notes on its images
+  const kept = compact ? null : await keptNote(mnist, place);
   const panel = { element, holder, mnist, follow, show, ownNote: ownNote((files) => bring(files, panel)) };
   let leave = () => {};
 
@@ -43,10 +47,13 @@ export function retrain(element, setup, onWish) {
   function show(session) {
     leave();
     element.session = session;
-    const view = retrainView(session, names);
+    const view = retrainView(session, names, () => import("./panel/gradients_chart.js"));
     leave = view.leave;
     view.node.classList.toggle("compact", compact);
     view.node.append(imagesNote(session, () => show(session)), panel.ownNote);
+    const trials = view.node.querySelector(".trials");
+    if (kept && session === mnist) trials.append(kept);
+    if (session.compared) engine.part("compare_view").then(({ showComparison }) => showComparison(session, trials), () => {});
     holder.replaceChildren(view.node);
   }
 
@@ -59,6 +66,12 @@ export function retrain(element, setup, onWish) {
     showBand(mnist);
   });
   return holder;
+}
+
+// The runs of earlier come back before the panel is seen; a panel without the note that says so keeps none.
+async function keptNote(session, place) {
+  const keeping = await import("./kept_runs.js").catch(() => null);
+  return keeping?.keepRuns(session, place);
 }
 
 // ---------------------------------------------------------------- images of the reader's own

@@ -7,13 +7,18 @@
 //                                                     images first says {loading: address, share} while they come
 //   {do: "train", id, recipe, seed, address, anew}    train; an engine with a store of runs may give a run from it, but
 //                                                     not when asked to train anew
+//   {do: "measure", id, on}                           measure the gradients of that run from now on, or no longer; an
+//                                                     engine to which that costs nothing need not wait to be asked
 //   {do: "stop", id}                                  stop that run, and keep what it has reached
 //   {do: "forget", id}                                stop that run, and drop its network; in the page, with an
 //                                                     {address} for the id, drop the images from there
 // Reports of a run, in this order; `elapsed` counts the seconds since it began:
 //   {id, at, loss, accuracy, fraction, elapsed}       a point of the training curve: the means over the batches since the
 //                                                     last one, around the epoch `at`, a fraction; then the share that
-//                                                     is done of the whole run
+//                                                     is done of the whole run; where they are measured, also
+//                                                     `gradients`: of each layer, the output's last, the norm of the
+//                                                     gradient of the loss with respect to its weights, on one of
+//                                                     these batches, before its update
 //   {id, epoch, loss, accuracy, val_loss, val_accuracy, seconds, elapsed}     an epoch, from 1, is finished
 //   {id, ended, elapsed, weights, stored, note, why}  "finished", "stopped" or "failed", then with the reason `why`;
 //                                                     `weights` is null, or what brings the network back in questions
@@ -28,6 +33,9 @@
 //   pictures {first, number}                          weights of the first layer's units: {total, units}, 784 to a unit
 //   dead {address}                                    share of the hidden units that are 0 for all validation images
 //   program {recipe, seed, total}                     the plain Keras program, for a page with so many training images
+//   file {seed, history}                              the run as a file (mnist_helpers/network_file.py), in base64
+//   open {id, file}                                   what such a file holds, to be asked under this id: {recipe, seed,
+//                                                     history, weights}
 //   follow {id}                                       all reports of a run so far, for a page that is opened again
 
 import { freshId } from "./elements.js";
@@ -39,7 +47,8 @@ export class Engine {
   loading = new Set(); // called when that has changed
 
   // To be given by what extends this: `post(message)`; and by what was measured on one machine, how many seconds a
-  // step, a calculation, a distorted image and an epoch take: `costs`.
+  // step, a calculation, a distorted image and an epoch take: `costs`; and `part(name)`, which brings a module of the
+  // panel that is not needed from the beginning.
 
   hear(message) {
     if (message.loading) {
@@ -78,6 +87,10 @@ export class Engine {
     if (reports.length && !reports.at(-1).ended) this.#runs.set(id, tell);
     for (const report of reports) tell(report);
     return reports.length > 0;
+  }
+
+  measure(id, on) {
+    if (this.#runs.has(id)) this.post({ do: "measure", id, on });
   }
 
   stop(id) {
