@@ -23,7 +23,7 @@ export function drawView(session, names, answered, brief = false) {
     const text = h("span");
     return { bar, text, node: h("li", {}, h("b", {}, name), bar, text) };
   });
-  const invitation = h("span", { class: "invitation", "aria-hidden": "true" }, "draw a digit");
+  const invitation = h("span", { class: "invitation", "aria-hidden": "true" }, names[0] === "0" ? "draw a digit" : "draw here");
   const verdict = h("p", { class: "verdict", role: "status" });
   const seen = h("canvas", { width: 28, height: 28, role: "img", "aria-label": "What the network sees: your drawing, scaled and centred" });
   const closest = h("div", { class: "nearest" });
@@ -137,7 +137,7 @@ export function drawView(session, names, answered, brief = false) {
       say(text, !result.probabilities ? "" : `${(100 * shares[i]).toFixed(shares[i] < 0.0995 ? 1 : 0)}%`);
       node.classList.toggle("best", Boolean(result.probabilities) && i === best);
     });
-    say(verdict, result.blank ? "Draw a digit." : result.sentence ? result.sentence : `It reads ${names[best]}, and is ${(100 * shares[best]).toFixed(0)}% sure.`);
+    say(verdict, result.blank ? (names[0] === "0" ? "Draw a digit." : "Draw one of these.") : result.sentence ? result.sentence : `It reads ${names[best]}, and is ${(100 * shares[best]).toFixed(0)}% sure.`);
     closest.replaceChildren(...result.closest.map(({ pixels, label }) => h("figure", {}, picture(pixels, { label: `A training image of ${names[label]}` }), h("figcaption", {}, names[label]))));
     if (dirty) ask(false);
   }
