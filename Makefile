@@ -49,6 +49,8 @@ epub: book ## say where the book as an EPUB is, which is built with the site
 	@echo "$(CURDIR)/$(PRINTED).epub"
 
 serve: book ## serve the built site on localhost
+	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT))).close()' 2>/dev/null \
+		|| { echo "Port $(PORT) is taken, or is none. Name another one: make serve PORT=8001"; exit 1; }
 	@echo "Serving the book at http://localhost:$(PORT)/ (stop with Ctrl-C)"
 	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE)
 

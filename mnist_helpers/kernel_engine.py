@@ -60,7 +60,7 @@ class KernelEngine:
         data: Mnist,
         tell: Callable[[dict], object],
         store: str | os.PathLike | None = None,
-        given: keras.Model | None = None,
+        given: "keras.Model | None" = None,
     ):
         self._data, self._tell, self._store, self._given = data, tell, store, given
         self._kept: dict[str, _Kept] = {}

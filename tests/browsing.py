@@ -43,7 +43,7 @@ QUIET_BROWSER = ["--disable-background-networking", "--disable-component-update"
 
 
 @contextmanager
-def launched():
+def launched(*options):
     """Start the browser, and close it at the end; gives None if there is none."""
     with sync_playwright() as playwright:
         own = Path(playwright.chromium.executable_path)
@@ -54,7 +54,7 @@ def launched():
             yield None
             return
         as_root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=found, args=[*QUIET_BROWSER, *as_root])
+        browser = playwright.chromium.launch(executable_path=found, args=[*QUIET_BROWSER, *as_root, *options])
         yield browser
         browser.close()
 

@@ -382,19 +382,39 @@ def test_everything_is_reached_by_keyboard(panel):
     expect(panel.rows).to_have_count(1, timeout=60 * SECONDS)
 
 
-def test_the_challenges_say_how_far_one_is(panel):
-    challenges = panel.page.locator('mnist-lab[view="challenge"]')
-    for i in range(challenges.count()):
-        challenges.nth(i).scroll_into_view_if_needed()
-        expect(challenges.nth(i).locator(".challenge")).to_be_visible()
+def challenges_of(page):
+    challenges = page.locator('mnist-lab[view="challenge"]')
+    for challenge in challenges.all():
+        challenge.scroll_into_view_if_needed()
+        expect(challenge.locator(".challenge")).to_be_visible()
+    return challenges
+
+
+def test_the_challenges_say_how_far_one_is_and_remember_how_that_was_reached(panel, visit):
+    challenges = challenges_of(panel.page)
+    assert challenges.count() == 6
     panel.slide("Learning rate", "End")
     panel.slide("Epochs", "Home")
     panel.node.get_by_label("Last activation").select_option("relu")
     accuracy = panel.train()
     status = challenges.locator(".challenge")
     expect(status.nth(0)).to_have_text(f"none yet; the best so far is {accuracy:.2%}")
-    expect(status.nth(1)).to_have_text(re.compile(r"the widest gap is -?\d"))
-    expect(status.nth(2)).to_have_text(re.compile(r"at most (9\d|100)% of the hidden units are dead"))
+    expect(status.nth(1)).to_have_text(re.compile(r"a gap of -?\d"))
+    expect(status.nth(2)).to_have_text(re.compile(r"(9\d|100)% of the hidden units are dead"))
+    record = challenges.nth(2).locator(".record")
+    expect(record).to_have_text(re.compile(rf"^Your record, kept in this browser: {status.nth(2).inner_text()}, with "))
+    expect(challenges.nth(0).locator(".record")).to_be_hidden()
+
+    again = Panel(visit.open(record.get_by_role("link").evaluate("link => link.href")))
+    expect(again.node.get_by_label("Learning rate")).to_have_attribute("aria-valuetext", "1")
+    expect(again.node.get_by_label("Epochs", exact=True)).to_have_attribute("aria-valuetext", "1")
+    record = challenges_of(again.page).nth(2).locator(".record")
+    record.get_by_role("button", name="Forget it").click()
+    expect(record).to_be_hidden()
+    again.page.reload()
+    records = challenges_of(again.page).locator(".record")
+    expect(records.nth(1)).to_be_visible()
+    expect(records.nth(2)).to_be_hidden()
 
 
 SIX_PANELS = (
@@ -530,7 +550,10 @@ def test_what_it_takes_to_train_is_below_35_kilobytes(visit, address, site):
     programs = [name for name in loaded if re.fullmatch(r"lab/.*\.(js|css|wasm)", name)]
     later = {
         "lab/keras_program.js",
-        *(f"lab/panel/{name}.js" for name in ("draw_view", "drawn_digit", "explore_view", "network_asked")),
+        *(
+            f"lab/panel/{name}.js"
+            for name in ("draw_view", "drawn_digit", "explore_view", "network_asked", "challenge_view")
+        ),
     }
     needed = {name: len(gzip.compress((site / name).read_bytes(), 9)) for name in programs if name not in later}
     assert {"lab/training_worker.js", "lab/panel/session.js", "lab/panel/panel.css"} < set(needed)

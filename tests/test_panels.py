@@ -10,7 +10,15 @@ from traitlets import TraitError
 from mnist_helpers import panels
 from mnist_helpers.controls import CONTROLS
 from mnist_helpers.model import build_model
-from mnist_helpers.panels import PanelError, RetrainPanel, draw_panel, explore_panel, model_of, retrain_panel
+from mnist_helpers.panels import (
+    PanelError,
+    RetrainPanel,
+    challenge_panel,
+    draw_panel,
+    explore_panel,
+    model_of,
+    retrain_panel,
+)
 from mnist_helpers.recipe import ARTICLE, CRACK_99, RecipeError
 from mnist_helpers.sweep import save_run
 from mnist_helpers.training import train
@@ -136,3 +144,13 @@ def test_the_network_of_a_panel_is_its_newest(panel, run, mnist, tmp_path):
         draw_panel(replace(run, model=None), mnist)
     with pytest.raises(PanelError, match="'mnist' has no model"):
         explore_panel(mnist, "mnist")
+
+
+def test_a_challenge_is_named_and_judges_a_retrain_panel(panel, run):
+    challenge = challenge_panel("gap", panel)
+    assert challenge.setup["asks"] == panel.name
+    assert '<mnist-lab view="challenge" which="gap">' in html(challenge)
+    with pytest.raises(PanelError, match="there is no challenge 'gape'; expected one of smallest, gap"):
+        challenge_panel("gape", panel)
+    with pytest.raises(PanelError, match="is no retrain panel; expected the one"):
+        challenge_panel("gap", run)

@@ -60,30 +60,41 @@ async function imagesLine(session) {
   return h("p", { class: "lab-images" }, text, bar);
 }
 
-// What asks a session's network.
-async function asking(element, setup, view, wished = (session) => session.prepare()) {
-  const session = await element.partner(setup);
-  onWish(element, () => wished(session));
+// What asks a session's network: another view when its panel has taken other images, with a session of their own.
+async function asking(element, setup, viewOf, wished = (session) => session.prepare()) {
   const holder = document.createElement("div");
-  holder.append(view(session), await imagesLine(session));
+  let asked, view;
+  async function show() {
+    const session = await element.partner(setup);
+    if (session === asked) return;
+    asked = session;
+    view?.leave();
+    view = viewOf(session);
+    holder.replaceChildren(view.node, await imagesLine(session));
+  }
+  document.addEventListener("otherimages", show);
+  await show();
+  onWish(element, () => wished(asked));
   return holder;
 }
 
 const PANELS = {
   retrain: async (element, setup) => (await import("./retrain_in_page.js")).retrain(element, setup, onWish),
-  challenge: async (element, setup) => (await import("./challenges.js")).challenge(element, setup),
+  async challenge(element, setup) {
+    const [{ challengeView }, { searchOf }] = await Promise.all([import("./panel/challenge_view.js"), import("./setting_in_address.js")]);
+    const session = await element.partner(setup), name = element.getAttribute("which");
+    return challengeView(session.mnist ?? session, name, setup.challenges[name], (...setting) => searchOf(1, ...setting)).node;
+  },
   async draw(element, setup) {
     const { drawView } = await import("./panel/draw_view.js");
-    const answered = (probabilities) => {
-      element.probabilities = probabilities;
-      element.dispatchEvent(new Event("drawn", { bubbles: true }));
-    };
-    return asking(element, setup, (session) => drawView(session, setup.names, answered).node);
+    // Challenges are about MNIST's digits.
+    const tell = (probabilities) => document.dispatchEvent(new CustomEvent("drawn", { detail: probabilities }));
+    return asking(element, setup, (session) => drawView(session, session.setup.names, session.mnist ? () => tell() : tell));
   },
   async explore(element, setup) {
     const { exploreView } = await import("./panel/explore_view.js");
     // A network of its own is trained to be seen.
-    return asking(element, setup, (session) => exploreView(session, setup.names).node, (session) => session[session === element.session ? "train" : "prepare"]());
+    return asking(element, setup, (session) => exploreView(session, session.setup.names), (session) => session[session === element.session ? "train" : "prepare"]());
   },
 };
 

@@ -2,6 +2,7 @@
 // result beside its curves.
 
 import { showBand, showFirstBand } from "./keras_band.js";
+import { h, say } from "./panel/elements.js";
 import { retrainView } from "./panel/retrain_view.js";
 import { megabytes, Session } from "./panel/session.js";
 import { fromAddress, toAddress } from "./setting_in_address.js";
@@ -25,43 +26,77 @@ export function sessionInAddress(element, setup) {
 }
 
 export function retrain(element, setup, onWish) {
-  const session = sessionInAddress(element, setup), names = namesOf(element, setup), place = placeOf(element);
-  showFirstBand(session);
-  element.session = session;
-  session.listen((what) => {
-    if (what === "live") return;
-    toAddress(place, session);
-    showBand(session);
-  });
+  const mnist = sessionInAddress(element, setup), names = namesOf(element, setup), place = placeOf(element);
   const holder = document.createElement("div");
+  const compact = element.hasAttribute("compact"); // without the notes on its images
+  const panel = { element, holder, mnist, follow, show, ownNote: ownNote((files) => bring(files, panel)) };
   let leave = () => {};
-  function build() {
+
+  function follow(session) {
+    session.listen((what) => {
+      if (what === "live" || session !== element.session) return;
+      toAddress(place, session);
+      if (session === mnist) showBand(session);
+    });
+  }
+
+  function show(session) {
     leave();
+    element.session = session;
     const view = retrainView(session, names, () => import("./panel/gradients_chart.js"));
     leave = view.leave;
-    view.node.classList.toggle("compact", element.hasAttribute("compact"));
-    view.node.append(imagesNote(session, build));
+    view.node.classList.toggle("compact", compact);
+    view.node.append(imagesNote(session, () => show(session)), panel.ownNote);
     holder.replaceChildren(view.node);
   }
-  build();
+
+  showFirstBand(mnist);
+  follow(mnist);
+  show(mnist);
+  if (!compact) holder.ondragover = holder.ondrop = (event) => dropped(event, panel);
   onWish(element, () => {
-    session.prepare();
-    showBand(session);
+    mnist.prepare();
+    showBand(mnist);
   });
   return holder;
 }
 
+// ---------------------------------------------------------------- images of the reader's own
+
+const ownNote = (take) =>
+  h("p", { class: "help images-note" },
+    h("label", {}, "Train on images of your own: ", h("input", { type: "file", multiple: true, onchange: ({ target }) => take([...target.files]) })),
+    " An .npz file as Keras lays MNIST out, or the four IDX files, raw or gzipped; or drop them on this panel. They stay in your browser. ",
+    h("strong", { role: "status" }),
+  );
+
+function dropped(event, panel) {
+  const { types, files } = event.dataTransfer;
+  if (!types.includes("Files")) return;
+  event.preventDefault();
+  if (event.type === "drop") bring([...files], panel);
+}
+
+async function bring(files, panel) {
+  if (!files.length) return;
+  const status = panel.ownNote.lastChild;
+  say(status, "Your files are being read.");
+  const { takeOwn } = await import("./own_images.js").catch(() => ({}));
+  say(status, takeOwn ? await takeOwn(files, panel) : "What reads them could not be loaded. Try again.");
+}
+
 // What is different here from Keras, and a way to be rid of a part of it.
 function imagesNote(session, rebuild) {
+  const { setup } = session;
   const note = document.createElement("p");
   note.className = "help images-note";
-  const few = session.images === session.setup.collections[0];
+  const few = session.images === setup.collections[0] && setup.collections.length > 1;
   const [training, validation] = [session.images.training, session.images.validation].map((number) => number.toLocaleString("en-GB"));
   note.textContent =
-    `This trains in your browser, on ${training} of MNIST's images with ${validation} for validation. The random numbers are not those of Keras, ` +
+    `This trains in your browser, on ${training} of ${setup.title ?? "MNIST"}'s images with ${validation} for validation. The random numbers are not those of Keras, ` +
     `so expect its result within the spread over seeds${few ? ", with fewer images" : ""}. `;
   if (!few) return note;
-  const all = session.setup.collections[1];
+  const all = setup.collections[1];
   const load = document.createElement("button");
   load.type = "button";
   load.textContent = `Load all 60,000 images (${megabytes(all.bytes)})`;

@@ -19,6 +19,14 @@ export function fromAddress(place, session, names) {
 
 const whole = (text, [lowest, highest]) => (/^\d+$/.test(text) && text >= lowest && text <= highest ? Number(text) : undefined);
 
+// That part of an address which tells a setting, for the panel at this place.
+export function searchOf(place, settings, origin, { searchParams } = new URL(location)) {
+  for (const [name, value] of Object.entries(settings))
+    if (value === origin[name]) searchParams.delete(key(place, name));
+    else searchParams.set(key(place, name), value);
+  return `?${searchParams}`;
+}
+
 export function toAddress(place, session) {
   moved.set(place, session);
   write();
@@ -29,10 +37,7 @@ const moved = new Map(); // by place, the sessions that the address may not tell
 // Browsers refuse to have the address changed hundreds of times in a row.
 const write = later(300, () => {
   const address = new URL(location);
-  for (const [place, { settings, origin }] of moved)
-    for (const [name, value] of Object.entries(settings))
-      if (value === origin[name]) address.searchParams.delete(key(place, name));
-      else address.searchParams.set(key(place, name), value);
+  for (const [place, { settings, origin }] of moved) searchOf(place, settings, origin, address);
   moved.clear();
   if (address.href !== location.href) history.replaceState(history.state, "", address);
 });

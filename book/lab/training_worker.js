@@ -432,7 +432,8 @@ const orders = {
     if (running.has(id)) running.get(id).stopped = true;
   },
   measure() {}, // it costs next to nothing here, so each point has them
-  forget({ id }) {
+  forget({ id, address }) {
+    collections.delete(address);
     orders.stop({ id });
     if (asked.id === id) asked = { id: null, network: null };
   },

@@ -10,7 +10,8 @@
 //   {do: "measure", id, on}                           measure the gradients of that run from now on, or no longer; an
 //                                                     engine to which that costs nothing need not wait to be asked
 //   {do: "stop", id}                                  stop that run, and keep what it has reached
-//   {do: "forget", id}                                stop that run, and drop its network
+//   {do: "forget", id}                                stop that run, and drop its network; in the page, with an
+//                                                     {address} for the id, drop the images from there
 // Reports of a run, in this order; `elapsed` counts the seconds since it began:
 //   {id, at, loss, accuracy, fraction, elapsed}       a point of the training curve: the means over the batches since the
 //                                                     last one, around the epoch `at`, a fraction; then the share that

@@ -1,6 +1,7 @@
 // The panels as JupyterLab's widgets. A session lives with the widget's model, and not with one view of it; a panel that
 // asks the network of a retrain panel finds that one's session by its name.
 
+import { challengeView } from "./challenge_view.js";
 import { descentView } from "./descent_view.js";
 import { drawView } from "./draw_view.js";
 import { Engine } from "./engine_protocol.js";
@@ -63,10 +64,12 @@ function sessionOf(model) {
 const VIEWS = {
   retrain: (session, { controlNames }) => retrainView(session, controlNames, async () => ({ gradientsChart })),
   explore: (session, { names }) => exploreView(session, names),
+  challenge: (session, { which, challenge }) => challengeView(session, which, challenge),
   draw(session, { names }, model) {
     return drawView(session, names, (probabilities) => {
       model.set("result", probabilities ? { probabilities } : {});
       model.save_changes();
+      document.dispatchEvent(new CustomEvent("drawn", { detail: probabilities }));
     });
   },
 };
