@@ -264,7 +264,7 @@ def test_the_panel_that_a_reader_builds_trains(lab):
     lab.run(OWN)  # which brings the recipe
     lab.run(BUILT)
     built = lab.cell(BUILT)
-    slider = built.get_by_role("slider", name="units")
+    slider = built.get_by_role("slider")
     expect(slider).to_be_visible(timeout=30 * SECONDS)
     slider.focus()
     for _ in range(3):
