@@ -8,6 +8,7 @@ floor  module               holds
 1      ``glue``             hands values from a chapter's cells to its text, and sentences to their numbers
 1      ``statistics``       95% intervals for means, differences and shares of images; verdicts
 1      ``quiet``            TensorFlow, imported without its start-up messages
+1      ``published``        the runs too long for a page, which come with the package, and how they are done anew
 2      ``controls``         what the sliders and menus of a panel offer, and what challenges measure
 2      ``model``            ``build_model``, ``compile_model``: the Keras model of a recipe
 2      ``augment``          ``distort``: random rotations, shifts and bends of the images
@@ -18,9 +19,9 @@ floor  module               holds
 4      ``sweep``            ``sweep``: many recipes and seeds in parallel, kept in a store
 4      ``plots``            charts by pure functions: data in, a figure out, with its numbers as a table
 4      ``pictures``         pictures of images, networks and landscapes, in the same way
-5      ``kernel_engine``    what computes for a panel in JupyterLab; what decides there is its program, in ``panel/``
-5      ``published``        the runs too long for a page, which come with the package, and how they are done anew
-6      ``panels``           ``retrain_panel``, ``draw_panel``, ``explore_panel``, ``challenge_panel``: the widgets
-7      ``learning_panels``  ``step_panel``, ``descent_panel``: the widgets that show how a network learns
+5      ``network_file``     a run with its network as one file, for the page or another machine
+6      ``kernel_engine``    what computes for a panel in JupyterLab; what decides there is its program, in ``panel/``
+7      ``panels``           ``retrain_panel``, ``draw_panel``, ``explore_panel``, ``challenge_panel``: the widgets
+8      ``learning_panels``  ``step_panel``, ``descent_panel``: the widgets that show how a network learns
 =====  ===================  =========================================================================================
 """

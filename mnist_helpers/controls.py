@@ -76,4 +76,5 @@ def panel_setup() -> dict:
         "starts": {"CRACK_99": asdict(CRACK_99)},
         "rules": RULES,
         "fractions": [each.name for each in fields(Recipe) if each.type is float],
+        "whole": {each.name: each.metadata["range"] for each in fields(Recipe) if "range" in each.metadata},
     }

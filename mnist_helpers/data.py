@@ -37,7 +37,7 @@ _IDX_NAMES = _FILES["idx_names"]
 _DIGIT_NAMES = tuple("0123456789")
 
 # Everything that the standard library and NumPy raise on a file that is not what its name says.
-_UNREADABLE = (
+UNREADABLE = (
     OSError,
     EOFError,
     ValueError,
@@ -289,7 +289,7 @@ def _read_idx(path: Path, name: str) -> np.ndarray:
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             content = file.read(size + 1)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _trouble("unreadable_idx", path, name, why=error) from error
     if not content.startswith(header):
         begins = content[: len(header)].hex(" ") or "(none)"
@@ -308,7 +308,7 @@ def _read_npz_array(path: Path, name: str) -> np.ndarray:
         array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
     except KeyError as error:
         raise _trouble("no_array", path, name, names=", ".join(_SHAPES)) from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise DataError(
             f"{path}: the array {name} cannot be read ({error}); "
             f"expected an .npz file in Keras's layout, with {_described(name)}."

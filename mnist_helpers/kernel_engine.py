@@ -1,15 +1,16 @@
 """What computes for the panels in JupyterLab: runs in the background, and questions to their networks.
 
 A panel's program in the browser decides what happens, and speaks to this as to the engine in the book's page; what
-both are told and answer is written in ``panel/engine_protocol.js``. Floor 5 of the package.
+both are told and answer is written in ``panel/engine_protocol.js``. Floor 6 of the package.
 """
 
 import os
+import base64
 import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import mnist_helpers.quiet  # noqa: F401  (before keras)
 import keras
@@ -18,6 +19,7 @@ import numpy as np
 from mnist_helpers.data import Mnist
 from mnist_helpers.keras_program import keras_program
 from mnist_helpers.model import losses_and_answers
+from mnist_helpers.network_file import CURVES, packed, unpacked
 from mnist_helpers.recipe import PIXELS, Recipe, checked_seed
 from mnist_helpers.run import Run
 from mnist_helpers.sweep import load_run, save_run
@@ -217,6 +219,16 @@ class KernelEngine:
     def _answer_program(self, recipe, seed, **_):
         return keras_program(Recipe(**recipe), seed)
 
+    def _answer_file(self, id, **_):
+        return base64.b64encode(packed(self._run_of(id))).decode()
+
+    def _answer_open(self, id, file, **_):
+        run = unpacked(base64.b64decode(file))
+        self._kept[id] = _Kept()
+        self._report_stored(self._kept[id], id, run)
+        about = {"recipe": asdict(run.recipe), "seed": run.seed, "weights": id}
+        return about | {"history": {name: run.history[name] for name in CURVES}}
+
     def _answer_images(self, split, places=None, like=None, number=None, **_):
         split = self._split(split)
         if places is None:
@@ -254,11 +266,13 @@ class KernelEngine:
         return float(np.mean([(output.numpy() == 0).all(axis=0).mean() for output in outputs]))
 
     def _model(self, id):
+        return self._given if id == "given" and self._given is not None else self._run_of(id).model
+
+    def _run_of(self, id):
         run = self._kept[id].run if id in self._kept else None
-        model = self._given if id == "given" else run and run.model
-        if model is None:
+        if run is None or run.model is None:
             raise MessageError(f"there is no network {id!r:.80}; expected one of a finished run that was not cleared.")
-        return model
+        return run
 
     def _split(self, name, why=""):
         if name == "test":
@@ -303,5 +317,4 @@ def _point(recipe: Recipe, now: Report, last: Report | None) -> dict | None:
 
 
 def _epoch(history: dict[str, list[float]], epoch: int) -> dict:
-    names = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
-    return {"epoch": epoch} | {name: history[name][epoch - 1] for name in names}
+    return {"epoch": epoch} | {name: history[name][epoch - 1] for name in CURVES}

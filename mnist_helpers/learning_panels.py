@@ -1,7 +1,7 @@
 """The panels that show how a network learns: step through a small one, and go down a loss as a landscape.
 
 They only show: all that they need is handed over with them, and neither kernel nor worker computes for them. The
-arithmetic of their live face is in ``panel/step_view.js`` and ``panel/descent_view.js``. Floor 7 of the package.
+arithmetic of their live face is in ``panel/step_view.js`` and ``panel/descent_view.js``. Floor 8 of the package.
 """
 
 import json

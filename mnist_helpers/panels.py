@@ -2,7 +2,7 @@
 
 Each is a widget with two faces: JupyterLab shows the live one, which the program in the folder ``panel`` makes and
 decides, with a ``KernelEngine`` to compute for it; a page without a kernel shows a still picture of the last result.
-Floor 6 of the package.
+Floor 7 of the package.
 """
 
 import html

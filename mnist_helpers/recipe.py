@@ -90,7 +90,8 @@ def _among(name: str, value: object, accepted: tuple):
 # A field of a recipe: its default, and what it accepts, as words for the documentation and as a check.
 def _whole(default: int, lowest: int, highest: int):
     check = partial(_in_whole_range, lowest=lowest, highest=highest)
-    return field(default=default, metadata={"accepts": f"{lowest:,} to {highest:,}", "check": check})
+    metadata = {"accepts": f"{lowest:,} to {highest:,}", "range": (lowest, highest), "check": check}
+    return field(default=default, metadata=metadata)
 
 
 def _number(default: float, words: str, in_range):

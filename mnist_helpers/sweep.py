@@ -348,20 +348,23 @@ def _saved(model) -> bytes:
 
 def _write(folder: Path, key: str, text: str, model: bytes | None) -> None:
     # The JSON file last: it says that the run is complete.
-    if model is not None:
-        _write_atomically(folder / f"{key}.keras", model)
-    _write_atomically(folder / f"{key}.json", text.encode())
+    for suffix, content in ((".keras", model), (".json", text.encode())):
+        path = folder / f"{key}{suffix}"
+        with _writing(folder):
+            try:
+                if content is not None:
+                    write_atomically(path, content)
+            except PermissionError:  # on Windows, while another process reads the same run
+                if not path.exists():
+                    raise
 
 
-def _write_atomically(path: Path, content: bytes) -> None:
-    with _writing(path.parent), tempfile.TemporaryDirectory(dir=path.parent, prefix=path.name, suffix=".part") as part:
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file, which is there whole or not at all, whatever stops this."""
+    with tempfile.TemporaryDirectory(dir=path.parent, suffix=".part") as part:
         file = Path(part) / path.name
         file.write_bytes(content)
-        try:
-            file.replace(path)
-        except PermissionError:  # on Windows, while another process reads the same run
-            if not path.exists():
-                raise
+        file.replace(path)
 
 
 @contextmanager

@@ -70,6 +70,20 @@ def wait_for(page, holds):
         page.wait_for_timeout(50)
 
 
+def draw(page, strokes):
+    """Draw on the sheet of a page with the mouse; places go from 0 to 1."""
+    sheet = page.locator(".sheet")
+    sheet.scroll_into_view_if_needed()
+    box = sheet.bounding_box()
+    for stroke in strokes:
+        first, *others = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
+        page.mouse.move(*first)
+        page.mouse.down()
+        for place in others:
+            page.mouse.move(*place)
+        page.mouse.up()
+
+
 @contextmanager
 def served(root):
     """Serve a folder; give the server's address."""
@@ -287,6 +301,11 @@ class Firefox:
         answer = self._ask("script.evaluate", expression=script, target=target, awaitPromise=True)
         assert answer["type"] == "success", answer
         return json.loads(answer["result"]["value"])
+
+    def kill(self):
+        """End it as a crash would."""
+        self._process.kill()
+        self.close()
 
     def close(self):
         self._socket.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import SECONDS, Visit, wait_for
+from browsing import SECONDS, Visit, draw, wait_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import expect
@@ -22,6 +22,14 @@ from mnist_helpers.training import learning_rates, train
 
 COSINE = replace(ARTICLE, schedule="cosine")
 SESSION = "document.querySelector('mnist-lab').session"
+WATCH = "Now watch one learn"
+NETWORK = Path(__file__).parents[1] / "book" / "lab" / "generated" / "small_network.bin"
+OF_THE_SHEET = {
+    *("lab_element.js", "small_network.js", "small_network.bin"),
+    *(f"panel/{name}" for name in ("panel.css", "draw_view.js", "drawn_digit.js", "elements.js", "network_asked.js")),
+}
+PLACES = """document.querySelector(".panel-still path").getAttribute("d").match(/[\\d ]+/g)
+    .map((place) => place.split(" ").map((side) => side / 280))"""
 DRAWINGS = json.loads(Path(__file__).with_name("drawings.json").read_text())
 
 
@@ -284,18 +292,9 @@ def test_forty_drawings_are_read_right_after_training(panel):
     panel.train()
     panel.page.locator('mnist-lab[view="draw"]').scroll_into_view_if_needed()
     expect(panel.page.locator(".mnist-panel.draw")).to_be_visible()
-    sheet = panel.page.locator(".sheet")
     right = 0
     for drawing in DRAWINGS:
-        sheet.scroll_into_view_if_needed()
-        box = sheet.bounding_box()
-        for stroke in drawing["strokes"]:
-            places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
-            panel.page.mouse.move(*places[0])
-            panel.page.mouse.down()
-            for place in places[1:]:
-                panel.page.mouse.move(*place)
-            panel.page.mouse.up()
+        draw(panel.page, drawing["strokes"])
         expect(panel.page.locator(".nearest figure")).to_have_count(5)
         right += f"It reads {drawing['digit']}," in panel.page.locator(".verdict").inner_text()
         panel.page.locator(".mnist-panel.draw").get_by_role("button", name="Clear").click()
@@ -306,7 +305,7 @@ def test_forty_drawings_are_read_right_after_training(panel):
 
 def draw_a_one(page):
     """With the keyboard."""
-    page.locator('mnist-lab[view="draw"]').scroll_into_view_if_needed()
+    page.locator('mnist-lab:is([view="draw"], [view="sheet"])').scroll_into_view_if_needed()
     sheet = page.locator(".sheet")
     expect(sheet).to_be_visible()
     sheet.focus()
@@ -325,6 +324,40 @@ def test_a_panel_to_draw_on_without_another_before_it_trains_a_network_of_its_ow
     expect(page.locator(".verdict")).to_have_text(re.compile("It reads 1"), timeout=60 * SECONDS)
     recipe = page.evaluate("document.querySelector('mnist-lab').session.job[0]")
     assert recipe == asdict(replace(CRACK_99, training_images=10_000))
+
+
+def watch_one_learn(page):
+    """Take the second click of the front page."""
+    page.get_by_role("button", name=WATCH).click()
+    return Panel(page)
+
+
+def test_the_front_page_reads_before_anything_of_the_lab_is_there(visit, address):
+    page = visit.open(address + "index.html")
+    draw_a_one(page)
+    expect(page.locator(".verdict")).to_have_text(re.compile("It reads 1"))
+    stored = json.loads(gzip.decompress(NETWORK.read_bytes()).partition(b"\n")[0])
+    expect(page.locator(".answer .help")).to_contain_text(f"{stored['validation_accuracy']:.1%} on the validation set")
+    page.keyboard.press("Escape")
+    expect(page.locator(".verdict")).to_have_text("Draw a digit.")
+    # The digit of the still is one of those that it reads.
+    draw(page, [page.evaluate(PLACES)])
+    expect(page.locator(".verdict")).to_have_text(re.compile("It reads 3"))
+    loaded = page.evaluate("performance.getEntriesByType('resource').map(({name}) => name)")
+    assert {name.partition("/lab/")[2] for name in loaded if "/lab/" in name} == OF_THE_SHEET
+    assert page.workers == []
+
+
+def test_the_second_click_brings_the_lab_and_trains(visit, address, asked):
+    page = visit.open(address + "index.html")
+    begin = page.get_by_role("button", name=WATCH)
+    begin.focus()
+    page.keyboard.press("Enter")
+    panel = Panel(page)
+    expect(panel.message).to_contain_text("has finished", timeout=60 * SECONDS)
+    expect(panel.node).to_be_focused()
+    expect(begin).to_be_hidden()
+    assert asked.count("images.bin.gz") == 1
 
 
 def test_only_who_has_said_what_was_meant_has_fooled_it(here):
@@ -463,7 +496,7 @@ def test_nothing_is_loaded_until_the_reader_comes_near(visit, address, asked):
 
 
 def test_the_programs_wait_until_the_page_has_loaded(visit, address):
-    panel = Panel(visit.open(address + "index.html"))
+    panel = Panel(visit.open(address + "train_here.html"))
     expect(panel.button("Train")).to_be_enabled()
     loaded = panel.page.evaluate("performance.getEntriesByType('navigation')[0].loadEventStart")
     files = panel.page.evaluate("performance.getEntriesByType('resource').map((it) => [it.name, it.startTime])")
@@ -472,7 +505,7 @@ def test_the_programs_wait_until_the_page_has_loaded(visit, address):
 
 
 def test_the_images_come_with_a_wish_and_not_before(visit, address, asked):
-    page = visit.open(address + "index.html")
+    page = visit.open(address + "train_here.html")
     panel = Panel(page)
     facts = panel.node.locator(".facts")
     expect(facts).to_have_text(re.compile(r"130,010 parameters, about [\d.]+ s to train \+ 2\.3 MB to load"))
@@ -480,10 +513,10 @@ def test_the_images_come_with_a_wish_and_not_before(visit, address, asked):
     expect(panel.node.locator("path.band")).to_have_count(2)
     # A page that passes beneath a resting pointer is no wish.
     x, hovered = panel.node.bounding_box()["x"] + 100, "document.querySelector('.mnist-panel').matches(':hover')"
-    page.evaluate("scrollTo(0, 2000)")
+    panel.node.evaluate("node => scrollBy(0, node.getBoundingClientRect().top - 400)")
     page.mouse.move(x, 300)
     assert not page.evaluate(hovered)
-    page.evaluate("scrollTo(0, 0)")
+    page.evaluate("scrollBy(0, 200)")
     wait_for(page, hovered)
     assert data_in(asked) == set()
     page.mouse.move(x + 10, 300)
@@ -495,7 +528,7 @@ def test_the_images_come_with_a_wish_and_not_before(visit, address, asked):
 
 
 def test_focus_is_a_wish_too(visit, address, asked):
-    panel = Panel(visit.open(address + "index.html"))
+    panel = Panel(visit.open(address + "train_here.html"))
     panel.button("Train").focus()
     expect(panel.node.locator(".facts")).not_to_contain_text("to load")
     assert "images.bin.gz" in asked
@@ -503,7 +536,7 @@ def test_focus_is_a_wish_too(visit, address, asked):
 
 def test_who_saves_data_has_to_press_a_button(visit, address, asked):
     visit.page.add_init_script("Object.defineProperty(navigator, 'connection', {value: {saveData: true}})")
-    panel = Panel(visit.open(address + "index.html"))
+    panel = Panel(visit.open(address + "train_here.html"))
     panel.button("Train").hover()
     panel.button("Train").focus()
     panel.page.mouse.move(9, 9)
@@ -550,6 +583,7 @@ def test_what_it_takes_to_train_is_below_35_kilobytes(visit, address, site):
     programs = [name for name in loaded if re.fullmatch(r"lab/.*\.(js|css|wasm)", name)]
     later = {
         "lab/keras_program.js",
+        "lab/images_note.js",
         *(
             f"lab/panel/{name}.js"
             for name in ("draw_view", "drawn_digit", "explore_view", "network_asked", "challenge_view")
@@ -609,21 +643,30 @@ def test_a_worker_that_dies_is_replaced(panel):
 @pytest.mark.parametrize("page_name", ["train_here.html", "index.html"])
 def test_axe_finds_nothing_to_complain_of(browser, address, page_name, scheme):
     visit = Visit(browser, address, color_scheme=scheme)
-    panel = Panel(visit.open(address + page_name))
-    for element in visit.page.locator("mnist-lab").all():
-        element.scroll_into_view_if_needed()
-        expect(element).to_have_attribute("open", "")
-    if page_name == "train_here.html":
+    page = visit.open(address + page_name)
+    if page_name == "index.html":
+        draw_a_one(page)
+        expect_nothing_to_complain_of(page)
+        panel = watch_one_learn(page)
+    else:
+        panel = Panel(page)
         panel.slide("Epochs", "Home")
         panel.train()
-        visit.page.wait_for_timeout(1_000)
+        page.wait_for_timeout(1_000)
         # And of what is seen only while it trains.
         panel.slide("Epochs", "End")
         panel.button("Train").click()
         expect(panel.node.locator(".left")).to_contain_text("epoch")
-    results = Axe().run(visit.page, context="mnist-lab")
-    assert results.violations_count == 0, results.generate_report()
+    for element in page.locator("mnist-lab").all():
+        element.scroll_into_view_if_needed()
+        expect(element).to_have_attribute("open", "")
+    expect_nothing_to_complain_of(page)
     visit.page.context.close()
+
+
+def expect_nothing_to_complain_of(page):
+    results = Axe().run(page, context="mnist-lab")
+    assert results.violations_count == 0, results.generate_report()
 
 
 def test_ten_thousand_random_events_leave_it_working(panel):

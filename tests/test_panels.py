@@ -113,7 +113,7 @@ def test_a_click_reaches_the_engine_and_its_answer_the_page(mnist, monkeypatch):
 def test_what_a_front_end_should_not_say_is_refused_and_the_panel_lives_on(panel, run, mnist, caplog, capsys):
     panel._handle_custom_msg({"do": "dance"}, [])
     said = caplog.text + capsys.readouterr().out  # where an earlier test has left a shell, that prints it
-    assert "what to do is 'dance'; expected one of prepare, train, stop, forget." in said
+    assert "what to do is 'dance'; expected one of prepare, train, measure, stop, forget." in said
     saved = panel.saved
     with pytest.raises(TraitError, match="'saved' trait of a RetrainPanel instance expected a dict"):
         panel.set_state({"saved": "<script>"})

@@ -182,7 +182,7 @@ def test_with_early_stopping_the_accuracy_is_that_of_the_weights_that_are_kept(o
     assert len(losses) == best + 3
     when = f"after epoch {best + 1}, whose weights are kept."
     assert said == f"Run 1 has finished: validation accuracy {accuracies[best]:.2%} {when}"
-    name = session.evaluate("networkName(session.network)")
+    name = session.evaluate("session.networkName")
     assert name == f"Run 1, {accuracies[best]:.1%} on the validation set"
     session.set(seed=1)
     said = session.trained("100")

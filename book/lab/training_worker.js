@@ -97,6 +97,15 @@ function engine() {
 
 const upTo8 = (number) => Math.ceil(number / 8) * 8;
 
+// How a network's parameters follow each other in what is kept of it, in strips of eight outputs.
+function* layoutOf({ hidden_layers, units, batch_norm }) {
+  for (let layer = 0, inputs = PIXELS; layer <= hidden_layers; layer++, inputs = units) {
+    const outputs = layer < hidden_layers ? units : 10;
+    const kinds = layer < hidden_layers && batch_norm ? KINDS.movingVariance : KINDS.gamma - 1;
+    for (let kind = 0; kind <= kinds; kind++) yield { layer, kind, inputs, outputs, length: (kind ? 1 : upTo8(inputs)) * upTo8(outputs) };
+  }
+}
+
 // One network in an engine of its own; dropping it gives its memory back.
 class Network {
   static async create(recipe, seed, rows) {
@@ -133,15 +142,9 @@ class Network {
     return order.slice();
   }
 
-  // Where the parameters of all layers lie: [address, length] each.
   *parameters() {
-    const { hidden_layers, units, batch_norm } = this.recipe;
-    for (let layer = 0, inputs = PIXELS; layer <= hidden_layers; layer++, inputs = units) {
-      const outputs = layer < hidden_layers ? units : 10;
-      const kinds = layer < hidden_layers && batch_norm ? KINDS.movingVariance : KINDS.gamma - 1;
-      for (let kind = 0; kind <= kinds; kind++)
-        yield new Float32Array(this.exports.memory.buffer, this.exports.parameter(layer, kind), (kind ? 1 : upTo8(inputs)) * upTo8(outputs));
-    }
+    for (const { layer, kind, length } of layoutOf(this.recipe))
+      yield new Float32Array(this.exports.memory.buffer, this.exports.parameter(layer, kind), length);
   }
 
   get weights() {
@@ -396,13 +399,15 @@ const answers = {
     const data = (await collection(message.address))[message.split];
     return { ...(await evaluate(await networkOf(message), [data], everyPlace(data))), labels: data.labels };
   },
-  async program({ recipe, seed, total }) {
-    const { kerasProgram } = await import("./keras_program.js").catch(() => {
-      throw new Error("The program could not be loaded. Try again.");
-    });
-    return kerasProgram(recipe, seed, total);
-  },
+  program: async ({ recipe, seed, total }) => (await part("keras_program")).kerasProgram(recipe, seed, total),
+  file: async (message) => (await part("run_file")).fileOf(message, layoutOf),
+  open: async ({ file }) => (await part("run_file")).runIn(file, layoutOf),
 };
+
+const part = (name) =>
+  import(`./${name}.js`).catch(() => {
+    throw new Error("A part of the lab could not be loaded. Check the connection and try again.");
+  });
 
 async function answer(message) {
   const { question } = message;

@@ -9,6 +9,10 @@ class WorkerEngine extends Engine {
   costs = { step: 0, calculation: 2.5e-11, distortion: 1e-5, epoch: 0.004 };
   waiting = "is getting ready";
   answersWhileTraining = true;
+  part = (name) =>
+    import(`./panel/${name}.js`).catch(() => {
+      throw new Error("A part of the panel could not be loaded. Check the connection and try again.");
+    });
   #worker = null;
   #heard = 0;
   #watch = null;

@@ -33,6 +33,9 @@
 //   pictures {first, number}                          weights of the first layer's units: {total, units}, 784 to a unit
 //   dead {address}                                    share of the hidden units that are 0 for all validation images
 //   program {recipe, seed, total}                     the plain Keras program, for a page with so many training images
+//   file {seed, history}                              the run as a file (mnist_helpers/network_file.py), in base64
+//   open {id, file}                                   what such a file holds, to be asked under this id: {recipe, seed,
+//                                                     history, weights}
 //   follow {id}                                       all reports of a run so far, for a page that is opened again
 
 import { freshId } from "./elements.js";
@@ -44,7 +47,8 @@ export class Engine {
   loading = new Set(); // called when that has changed
 
   // To be given by what extends this: `post(message)`; and by what was measured on one machine, how many seconds a
-  // step, a calculation, a distorted image and an epoch take: `costs`.
+  // step, a calculation, a distorted image and an epoch take: `costs`; and `part(name)`, which brings a module of the
+  // panel that is not needed from the beginning.
 
   hear(message) {
     if (message.loading) {

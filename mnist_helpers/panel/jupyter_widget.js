@@ -2,6 +2,7 @@
 // asks the network of a retrain panel finds that one's session by its name.
 
 import { challengeView } from "./challenge_view.js";
+import { compare } from "./compare_view.js";
 import { descentView } from "./descent_view.js";
 import { drawView } from "./draw_view.js";
 import { Engine } from "./engine_protocol.js";
@@ -9,6 +10,7 @@ import { exploreView } from "./explore_view.js";
 import { gradientsChart } from "./gradients_chart.js";
 import { GivenNetwork } from "./network_asked.js";
 import { retrainView } from "./retrain_view.js";
+import { openRun, saveRun } from "./run_files.js";
 import { Session } from "./session.js";
 import { stepView } from "./step_view.js";
 
@@ -17,6 +19,7 @@ const GONE = "The kernel of this panel is gone, and its runs with it. Run the pa
 class KernelEngine extends Engine {
   costs = { step: 1e-3, calculation: 1e-11, distortion: 1.5e-5, epoch: 0.03 };
   waiting = "is getting ready, or waits for a cell that runs";
+  part = async () => ({ compare, openRun, saveRun }); // all of the program is here
 
   constructor(model) {
     super();

@@ -11,13 +11,22 @@ export function runsTable(session, origin) {
   const table = h("table", {}, h("thead", {}, h("tr", {}, ...heading.map((text) => h("th", { scope: "col" }, text)))), body);
   const score = h("p", { class: "score" });
   const clear = button("Clear all but the pinned", () => session.clear());
+  const open = button("Open a saved run", () => use("run_files", ({ openRun }) => openRun(session)), { class: "open" });
   const why = h(
     "p",
     { class: "help" },
     "Decide by the validation set. The test score tells how good the run that you decided on is, on images that played no part in the decision; every look at it before that spoils it a little.",
   );
-  const node = h("div", { class: "trials" }, empty, score, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Runs" }, table), clear, why);
+  const node = h("div", { class: "trials" }, empty, score, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Runs" }, table), clear, " ", open, why);
   const rows = new Map();
+
+  // Programs that are needed now and then come when they are asked for.
+  function use(name, act) {
+    session.engine.part(name).then(act).catch(({ message }) => {
+      session.message = message;
+      session.tell();
+    });
+  }
 
   function row(trial) {
     const change = (what) => session.change(trial.number, what);
@@ -28,9 +37,11 @@ export function runsTable(session, origin) {
       pin: button("Pin", () => change({ pinned: parts.pin.getAttribute("aria-pressed") !== "true" }), { title: "Draw this run in a colour of its own, and keep it when the others are cleared" }),
       open: button("Reveal test score", () => session.openTestSet(trial.number), { title: "Open the test set once, for this run" }),
       use: button("Restore settings", () => session.takeSettingsOf(trial.number), { title: "Move the controls to where they were for this run" }),
+      compare: button("Compare", () => use("compare_view", ({ compare }) => compare(session, trial.number, node)), { title: "Put this run beside the one that the solid lines show" }),
+      save: button("Save", () => use("run_files", ({ saveRun }) => saveRun(session, trial.number)), { title: "Take this run home as a file: its network, its recipe and its curve" }),
       colour: h("span"),
     };
-    const line = h("tr", {}, h("td", { class: "visible" }, parts.visible, parts.colour), h("td", {}, parts.name), parts.differs, parts.best, parts.test, parts.seconds, h("td", {}, parts.pin, parts.use));
+    const line = h("tr", {}, h("td", { class: "visible" }, parts.visible, parts.colour), h("td", {}, parts.name), parts.differs, parts.best, parts.test, parts.seconds, h("td", {}, parts.pin, parts.use, parts.compare, parts.save));
     return { line, ...parts };
   }
 
@@ -39,6 +50,7 @@ export function runsTable(session, origin) {
     empty.hidden = trials.length > 0;
     node.classList.toggle("filled", trials.length > 0);
     for (const number of rows.keys()) if (!trials.some((trial) => trial.number === number)) rows.delete(number);
+    const solid = trials.find(({ number }) => number === session.shown?.number);
     const lines = [...trials].reverse().map((trial) => {
       if (!rows.has(trial.number)) rows.set(trial.number, row(trial));
       const parts = rows.get(trial.number);
@@ -53,6 +65,11 @@ export function runsTable(session, origin) {
       parts.pin.setAttribute("aria-pressed", String(trial.pinned));
       parts.pin.setAttribute("aria-label", `Pin ${trial.title}`);
       parts.use.setAttribute("aria-label", `Restore settings of ${trial.title}`);
+      parts.use.hidden = !trial.usable;
+      parts.compare.setAttribute("aria-label", `Compare ${trial.title}`);
+      parts.compare.hidden = trial === solid || !(trial.usable && solid?.usable);
+      parts.save.setAttribute("aria-label", `Save ${trial.title}`);
+      parts.save.hidden = !trial.openable;
       parts.open.setAttribute("aria-label", `Reveal test score of ${trial.title}`);
       if (trial.test) say(parts.test, trial.test);
       else if (!trial.openable) say(parts.test, "–");

@@ -17,6 +17,7 @@ export class Session {
   predicting = false; // whether the reader wants to be asked before a run
   measuring = false; // whether the gradients are measured
   restoring = false;
+  compared = null; // two settings that are put beside each other (compare_view.js)
   band = undefined; // in the book's pages, Keras's result of the nearest setting, if there is one, or null
   #listeners = new Set();
   #number = 0;
@@ -126,7 +127,8 @@ export class Session {
       return this.tell();
     }
     if (this.running && !this.changed) return;
-    const known = this.trials.filter((trial) => trial.state === "finished" && trial.images === this.images && same(trial.settings, this.settings));
+    const [recipe, seed] = this.job;
+    const known = this.trials.filter((trial) => trial.state === "finished" && trial.images === this.images && trial.seed === seed && same(recipe, trial.recipe));
     const again = known.find((trial) => trial.weights && !(this.measuring && !measuredIn(trial).length));
     if (again) {
       this.#abandon();
@@ -142,7 +144,6 @@ export class Session {
       return this.tell();
     }
     this.#abandon();
-    const [recipe, seed] = this.job;
     const trial = this.#newTrial({ number: ++this.#number, recipe, seed, predicted });
     this.message = this.share < 1 ? COMING : "";
     this.#asked = null;
@@ -159,6 +160,22 @@ export class Session {
       curve: [], pointsInLast: 1, reportsAPoint: 1, history: { loss: [], accuracy: [], val_loss: [], val_accuracy: [], seconds: [] },
       fraction: 0, first: null, seconds: 0, weights: null, stored: false, ended: false, predicted: null, test: null, name: "", pinned: false, hidden: false, ...known,
     };
+  }
+
+  // Take in a run that was trained earlier or elsewhere; its number, if it has one, unless that is taken.
+  add(known) {
+    const { recipe, history } = known;
+    const number = known.number && !this.numbered(known.number) ? known.number : this.#number + 1;
+    const state = history.loss.length < recipe.epochs && !recipe.patience ? "stopped" : "finished";
+    const curve = history.loss.map((loss, epoch) => [epoch + 0.5, loss, history.accuracy[epoch]]);
+    const seconds = history.seconds.reduce((sum, each) => sum + each, 0);
+    const fraction = history.loss.length / recipe.epochs;
+    const trial = this.#newTrial({ state, curve, seconds, fraction, ended: true, stored: true, ...known, number });
+    this.#number = Math.max(this.#number, number);
+    this.#append(trial);
+    this.shown = trial;
+    this.tell();
+    return trial;
   }
 
   // Another setting takes the place of what is training.
@@ -183,9 +200,13 @@ export class Session {
     // Without the first epoch, which may have waited for compilation; and no clock of a browser is finer than this.
     const later = trial.history.seconds.slice(1), took = later.reduce((sum, seconds) => sum + seconds, 1e-6);
     if (later.length && !trial.stored) this.#pace *= took / this.expectedSeconds({ ...trial.recipe, epochs: later.length });
+    this.#append(trial);
+    this.tell();
+  }
+
+  #append(trial) {
     this.trials = [...this.trials, trial];
     if (this.trials.length > MOST_TRIALS) this.#drop([this.trials.find((other) => !other.pinned) ?? this.trials[0]]);
-    this.tell();
   }
 
   #drop(trials) {
@@ -193,12 +214,12 @@ export class Session {
     for (const { id } of trials) this.engine.forget(id);
   }
 
-  #numbered(number) {
+  numbered(number) {
     return this.trials.find((trial) => trial.number === number);
   }
 
   change(number, { name, pinned, hidden }) {
-    const trial = this.#numbered(number);
+    const trial = this.numbered(number);
     if (!trial) return;
     trial.name = (name ?? trial.name).slice(0, 40);
     trial.pinned = pinned ?? trial.pinned;
@@ -206,15 +227,15 @@ export class Session {
     this.tell();
   }
 
-  clear() {
-    this.#drop(this.trials.filter(({ pinned }) => !pinned));
+  clear(pinnedToo = false) {
+    this.#drop(this.trials.filter(({ pinned }) => pinnedToo || !pinned));
     if (this.shown !== this.running && !this.trials.includes(this.shown)) this.shown = null;
     this.message = "";
     this.tell();
   }
 
   takeSettingsOf(number) {
-    const trial = this.#numbered(number);
+    const trial = this.numbered(number);
     if (!trial) return;
     this.settings = { ...trial.settings };
     if (!this.running) this.shown = trial;
@@ -222,7 +243,7 @@ export class Session {
   }
 
   async openTestSet(number) {
-    const trial = this.#numbered(number);
+    const trial = this.numbered(number);
     if (!trial?.weights || trial.test !== null) return;
     try {
       trial.test = (await this.ask("split", trial, { split: "test", why: titleOf(trial) })).accuracy;
@@ -242,6 +263,15 @@ export class Session {
   get network() {
     const live = this.engine.answersWhileTraining && this.running?.curve.length ? this.running : null;
     return [this.shown, ...[...this.trials].reverse()].find((trial) => trial && (trial.weights || trial === live)) ?? null;
+  }
+
+  // As a panel that asks it names it.
+  get networkName() {
+    const { network } = this;
+    if (!network) return "no network yet";
+    const state = { training: " (training)", stopped: " (stopped)" }[network.state] ?? "";
+    const accuracy = reached(network);
+    return `${titleOf(network)}${state}${accuracy === undefined ? "" : `, ${(100 * accuracy).toFixed(1)}% on the validation set`}`;
   }
 
   // Take all images from now on; throws if they do not come.
@@ -378,15 +408,16 @@ export class Session {
       seconds: duration(seconds),
       test: test === null ? null : percent(test),
       openable: weights !== null,
+      usable: recipe.training_images <= this.most && same(recipe, recipeOf(trial.settings, this.base, this.setup)[0]),
     };
   }
 }
 
 export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 export const percent = (share) => `${(100 * share).toFixed(2)}%`;
-const same = (first, second) => Object.keys(first).every((name) => first[name] === second[name]);
+export const same = (first, second) => Object.keys(first).every((name) => first[name] === second[name]);
 const measuredIn = ({ curve }) => curve.filter((point) => point.length > 3);
-const titleOf = (trial) => trial.name || `Run ${trial.number}`;
+export const titleOf = (trial) => trial.name || `Run ${trial.number}`;
 const epochOf = ({ fraction, recipe: { epochs } }) => `${Math.min(Math.floor(fraction * epochs) + 1, epochs)} of ${epochs}`;
 
 // Which epoch's weights a finished trial has, counted from 0: with early stopping the best one's.
@@ -411,14 +442,6 @@ function points(share, other) {
 
 const missedBy = (trial) => points(trial.predicted, reached(trial));
 const verdict = (miss) => (miss ? `${Math.abs(miss).toFixed(2)} points too ${miss > 0 ? "high" : "low"}` : "exactly right");
-
-// A trial's network, as a panel that asks it names it.
-export function networkName(trial) {
-  if (!trial) return "no network yet";
-  const state = { training: " (training)", stopped: " (stopped)" }[trial.state] ?? "";
-  const accuracy = reached(trial);
-  return `${titleOf(trial)}${state}${accuracy === undefined ? "" : `, ${(100 * accuracy).toFixed(1)}% on the validation set`}`;
-}
 
 function outcome(trial) {
   if (trial.state === "failed") return `${titleOf(trial)} failed.`;
