@@ -5,7 +5,7 @@ import shutil
 from contextlib import contextmanager
 
 import pytest
-from browsing import Firefox
+from browsing import SECONDS, Firefox
 from playwright.sync_api import Error
 
 SMALL = {"hidden_layers": 1, "units": 16, "epochs": 2, "training_images": 2_000, "batch_size": 100}
@@ -111,7 +111,7 @@ def test_runs_come_back_after_a_crash_of_the_tab(context, lab_address):
     before = tab.runs()
     assert tab.kept() == [1, 1]
     with page.expect_event("crash"), pytest.raises(Error):
-        context.new_cdp_session(page).send("Page.crash")
+        page.goto("chrome://crash", timeout=5 * SECONDS)
     assert opened(context, lab_address)[1].runs() == before
 
 

@@ -2,9 +2,8 @@
 // result beside its curves.
 
 import { showBand, showFirstBand } from "./keras_band.js";
-import { h, say } from "./panel/elements.js";
 import { retrainView } from "./panel/retrain_view.js";
-import { megabytes, Session } from "./panel/session.js";
+import { Session } from "./panel/session.js";
 import { addressNow, comparedInAddress, fromAddress, toAddress } from "./setting_in_address.js";
 import { engine } from "./worker_engine.js";
 
@@ -31,9 +30,10 @@ export function sessionInAddress(element, setup) {
 export async function retrain(element, setup, onWish) {
   const mnist = sessionInAddress(element, setup), names = namesOf(element, setup), place = placeOf(element);
   const holder = document.createElement("div");
-  const compact = element.hasAttribute("compact"); // without the notes on its images
+  const compact = element.hasAttribute("compact"); // without notes
+  const notes = compact ? null : await import("./images_note.js").catch(() => null);
   const kept = compact ? null : await keptNote(mnist, place);
-  const panel = { element, holder, mnist, follow, show, ownNote: ownNote((files) => bring(files, panel)) };
+  const panel = { element, holder, mnist, follow, show };
   let leave = () => {};
 
   function follow(session) {
@@ -50,7 +50,7 @@ export async function retrain(element, setup, onWish) {
     const view = retrainView(session, names, () => import("./panel/gradients_chart.js"));
     leave = view.leave;
     view.node.classList.toggle("compact", compact);
-    view.node.append(imagesNote(session, () => show(session)), panel.ownNote);
+    if (notes) view.node.append(...notes.imagesNotes(session, panel));
     const trials = view.node.querySelector(".trials");
     if (kept && session === mnist) trials.append(kept);
     if (session.compared) engine.part("compare_view").then(({ showComparison }) => showComparison(session, trials), () => {});
@@ -60,7 +60,6 @@ export async function retrain(element, setup, onWish) {
   showFirstBand(mnist);
   follow(mnist);
   show(mnist);
-  if (!compact) holder.ondragover = holder.ondrop = (event) => dropped(event, panel);
   onWish(element, () => {
     mnist.prepare();
     showBand(mnist);
@@ -72,64 +71,4 @@ export async function retrain(element, setup, onWish) {
 async function keptNote(session, place) {
   const keeping = await import("./kept_runs.js").catch(() => null);
   return keeping?.keepRuns(session, place);
-}
-
-// ---------------------------------------------------------------- images of the reader's own
-
-const ownNote = (take) =>
-  h("p", { class: "help images-note" },
-    h("label", {}, "Train on images of your own: ", h("input", { type: "file", multiple: true, onchange: ({ target }) => take([...target.files]) })),
-    " An .npz file as Keras lays MNIST out, or the four IDX files, raw or gzipped; or drop them on this panel. They stay in your browser. ",
-    h("strong", { role: "status" }),
-  );
-
-function dropped(event, panel) {
-  const { types, files } = event.dataTransfer;
-  if (!types.includes("Files")) return;
-  event.preventDefault();
-  if (event.type === "drop") bring([...files], panel);
-}
-
-async function bring(files, panel) {
-  if (!files.length) return;
-  const status = panel.ownNote.lastChild;
-  say(status, "Your files are being read.");
-  const { takeOwn } = await import("./own_images.js").catch(() => ({}));
-  say(status, takeOwn ? await takeOwn(files, panel) : "What reads them could not be loaded. Try again.");
-}
-
-// What is different here from Keras, and a way to be rid of a part of it.
-function imagesNote(session, rebuild) {
-  const { setup } = session;
-  const note = document.createElement("p");
-  note.className = "help images-note";
-  const few = session.images === setup.collections[0] && setup.collections.length > 1;
-  const [training, validation] = [session.images.training, session.images.validation].map((number) => number.toLocaleString("en-GB"));
-  note.textContent =
-    `This trains in your browser, on ${training} of ${setup.title ?? "MNIST"}'s images with ${validation} for validation. The random numbers are not those of Keras, ` +
-    `so expect its result within the spread over seeds${few ? ", with fewer images" : ""}. `;
-  if (!few) return note;
-  const all = setup.collections[1];
-  const load = document.createElement("button");
-  load.type = "button";
-  load.textContent = `Load all 60,000 images (${megabytes(all.bytes)})`;
-  const status = document.createElement("span");
-  status.setAttribute("role", "status");
-  load.onclick = async () => {
-    load.disabled = true;
-    const tell = () => (status.textContent = ` ${Math.round(100 * (session.engine.loaded.get(all.address) ?? 0))}%`);
-    session.engine.loading.add(tell);
-    try {
-      await session.loadAll();
-      rebuild();
-    } catch (error) {
-      status.textContent = ` ${error.message}`;
-      load.textContent = "Try again";
-      load.disabled = false;
-    } finally {
-      session.engine.loading.delete(tell);
-    }
-  };
-  note.append(load, status);
-  return note;
 }

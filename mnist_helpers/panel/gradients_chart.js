@@ -60,7 +60,7 @@ export function gradientsChart() {
     );
     const range = rangeOf(norms.map((values) => values.at(-1)));
     const sentence = layers ? `${run.title}, last measured: ${range.sentence}` : run ? run.none : NONE;
-    say(now, !layers ? "" : width < 340 ? range.short : range.long);
+    say(now, !layers ? "" : width < 380 ? range.short : range.long);
     say(told, sentence);
     chart.setAttribute("aria-label", `Gradient norm by epoch, a line for each layer. ${sentence}`);
     fill();

@@ -166,12 +166,12 @@ export class Session {
   add(known) {
     const { recipe, history } = known;
     const number = known.number && !this.numbered(known.number) ? known.number : this.#number + 1;
-    this.#number = Math.max(this.#number, number);
     const state = history.loss.length < recipe.epochs && !recipe.patience ? "stopped" : "finished";
     const curve = history.loss.map((loss, epoch) => [epoch + 0.5, loss, history.accuracy[epoch]]);
     const seconds = history.seconds.reduce((sum, each) => sum + each, 0);
     const fraction = history.loss.length / recipe.epochs;
     const trial = this.#newTrial({ state, curve, seconds, fraction, ended: true, stored: true, ...known, number });
+    this.#number = Math.max(this.#number, number);
     this.#append(trial);
     this.shown = trial;
     this.tell();
