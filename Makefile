@@ -12,7 +12,7 @@ PUBLISHED := building batches overfitting ideas crack best convolution
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book pdf epub serve lab test check style bench bench-lab bench-99 lighthouse grid $(PUBLISHED) format requirements update audit bill mark picture engine clean
+.PHONY: help book pdf epub serve lab test check style bench bench-lab bench-99 lighthouse grid $(PUBLISHED) small-network format requirements update audit bill mark picture engine clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
@@ -49,6 +49,8 @@ epub: book ## say where the book as an EPUB is, which is built with the site
 	@echo "$(CURDIR)/$(PRINTED).epub"
 
 serve: book ## serve the built site on localhost
+	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT))).close()' 2>/dev/null \
+		|| { echo "Port $(PORT) is taken, or is none. Name another one: make serve PORT=8001"; exit 1; }
 	@echo "Serving the book at http://localhost:$(PORT)/ (stop with Ctrl-C)"
 	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE)
 
@@ -93,6 +95,9 @@ ideas: ## train chapter 8's ideas, one more and one less at a time (an hour; in 
 crack: ## train CRACK_99 from ten seeds and open the test set once for each (six minutes)
 best: ## train BEST_DENSE from three seeds (three quarters of an hour; interrupted, it goes on where it was)
 convolution: ## train chapter 10's convolutional networks from three seeds (a quarter of an hour)
+
+small-network: .venv/installed ## train the small network that the front page brings along (ten minutes)
+	$(BIN)/python book/tools/small_network.py
 
 format: .venv/installed ## put code and notebooks in order before a commit
 	$(BIN)/ruff check --fix .

@@ -73,7 +73,7 @@ def printed(site: Path, folder: Path) -> tuple[str, str]:
     """
     whole, solutions, names, subtitle = BeautifulSoup("", "html.parser"), [], {}, ""
     for path, article in read_pages(site):
-        if path == "index.html" and (line := article.select_one(".hero-text strong")):
+        if path == "index.html" and (line := article.select_one(".hero-lead strong")):
             subtitle = line.get_text()
             line.parent.decompose()
         simplify(article)

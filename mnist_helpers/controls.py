@@ -1,4 +1,4 @@
-"""The controls of the retrain panel: what each is called, and which values it offers.
+"""The controls of the retrain panel: what each is called, and which values it offers; and what challenges measure.
 
 Floor 2 of the package.
 """
@@ -10,7 +10,10 @@ from pathlib import Path
 
 from mnist_helpers.recipe import ARTICLE, CRACK_99, HIGHEST_SEED, RULES, Recipe, RecipeError
 
-_FILE = json.loads(Path(__file__).with_name("panel").joinpath("controls.json").read_text(encoding="utf-8"))
+_PANEL = Path(__file__).with_name("panel")
+_FILE = json.loads(_PANEL.joinpath("controls.json").read_text(encoding="utf-8"))
+# What each challenge of the lab measures, by its name, as ``panel/challenge_view.js`` judges it.
+CHALLENGES: dict[str, dict[str, object]] = json.loads(_PANEL.joinpath("challenges.json").read_text(encoding="utf-8"))
 # Each augmentation as the hyperparameters that make it, so that one menu can stand for five sliders.
 AUGMENTATIONS: dict[str, dict[str, float]] = _FILE["augmentations"]
 # Of menus and switches a recipe knows the choices.

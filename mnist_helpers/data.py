@@ -6,6 +6,7 @@ Floor 1 of the package: it needs NumPy alone, so that looking at the data never 
 import gzip
 import hashlib
 import io
+import json
 import math
 import os
 import struct
@@ -23,24 +24,16 @@ SOURCE_VARIABLE = "MNIST_HELPERS_DATA"
 SPLIT_SEED = 0
 
 _BUNDLED = Path(__file__).parent / "data" / "mnist.npz"
-_SHAPES = {
-    "x_train": (60_000, 28, 28),
-    "y_train": (60_000,),
-    "x_test": (10_000, 28, 28),
-    "y_test": (10_000,),
-}
 _SHA256 = {
     "x_train": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
     "y_train": "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
     "x_test": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
     "y_test": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
 }
-_IDX_NAMES = {
-    "x_train": "train-images-idx3-ubyte",
-    "y_train": "train-labels-idx1-ubyte",
-    "x_test": "t10k-images-idx3-ubyte",
-    "y_test": "t10k-labels-idx1-ubyte",
-}
+# What data files have to be, and what is said of those that are not: the page holds a reader's files to the same.
+_FILES = json.loads(Path(__file__).with_name("data_files.json").read_text(encoding="utf-8"))
+_SHAPES = {name: tuple(shape) for name, shape in _FILES["shapes"].items()}
+_IDX_NAMES = _FILES["idx_names"]
 _DIGIT_NAMES = tuple("0123456789")
 
 # Everything that the standard library and NumPy raise on a file that is not what its name says.
@@ -91,7 +84,7 @@ class Split:
 
     @cached_property
     def flat(self) -> np.ndarray:
-        """The images as a dense network wants them: float32 from 0 to 1, shape (n, 784), read-only.
+        """The images as a dense network wants them, float32 from 0 to 1, shape (n, 784), read-only.
 
         Made on first use and kept; it takes 3,136 bytes an image (169 MB for the 54,000 training images).
         """
@@ -163,7 +156,7 @@ class Mnist:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the training and the validation set, in hexadecimal: names what a network was trained on."""
+        """SHA-256 over the training and the validation set, in hexadecimal; it names what a network was trained on."""
         digest = hashlib.sha256()
         for split in (self.train, self.validation):
             digest.update(np.ascontiguousarray(split.images))
@@ -186,7 +179,8 @@ def load_mnist(source: str | os.PathLike | None = None, class_names: Sequence[st
         raw or gzipped. By default the path in the environment variable ``MNIST_HELPERS_DATA``, and
         without one the MNIST that comes with the package.
     class_names : sequence of str, optional
-        Ten names for the labels 0 to 9, for data that are not digits. By default the digits.
+        Ten names for the labels 0 to 9, for data that are not digits. By default those of Fashion-MNIST, if it is
+        that, which its first labels tell, and otherwise the digits.
 
     Returns
     -------
@@ -198,8 +192,9 @@ def load_mnist(source: str | os.PathLike | None = None, class_names: Sequence[st
     DataError
         If a file is missing, damaged or of another shape, or the names are not ten.
     """
-    names = _DIGIT_NAMES if class_names is None else tuple(class_names) if isinstance(class_names, Sequence) else ()
-    if isinstance(class_names, str) or len(names) != 10 or not all(isinstance(name, str) for name in names):
+    names = tuple(class_names) if isinstance(class_names, Sequence) else ()
+    named = not isinstance(class_names, str) and len(names) == 10 and all(isinstance(name, str) for name in names)
+    if class_names is not None and not named:
         raise DataError(f"class_names is {class_names!r}; expected ten names, one for each of the labels 0 to 9.")
 
     path = Path(source or os.environ.get(SOURCE_VARIABLE) or _BUNDLED).expanduser()
@@ -216,7 +211,7 @@ def load_mnist(source: str | os.PathLike | None = None, class_names: Sequence[st
         train=Split(arrays["x_train"][~held_out], arrays["y_train"][~held_out]),
         validation=Split(arrays["x_train"][held_out], arrays["y_train"][held_out]),
         _test=Split(arrays["x_test"], arrays["y_test"]),
-        class_names=names,
+        class_names=names or _names_by(arrays["y_train"]),
     )
 
 
@@ -248,13 +243,25 @@ def _idx_header(shape: tuple[int, ...]) -> bytes:
     return struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape)
 
 
+def split_order(number: int) -> np.ndarray:
+    """Give the places of so many images in the order in which the split goes through them, shape (number,)."""
+    return np.random.default_rng(SPLIT_SEED).permutation(number)
+
+
 def _one_in_ten(labels: np.ndarray) -> np.ndarray:
     """Mark a stratified tenth: shuffle, sort by class (keeping the shuffled order), take every tenth."""
-    shuffled = np.random.default_rng(SPLIT_SEED).permutation(len(labels))
+    shuffled = split_order(len(labels))
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
     chosen = np.zeros(len(labels), dtype=bool)
     chosen[by_class[::10]] = True
     return chosen
+
+
+def _names_by(labels: np.ndarray) -> tuple[str, ...]:
+    for known in _FILES["known_by_first_labels"]:
+        if known["first_labels"] == "".join(map(str, labels[: len(known["first_labels"])])):
+            return tuple(known["class_names"])
+    return _DIGIT_NAMES
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
@@ -272,11 +279,7 @@ def _find_idx(folder: Path, idx_name: str) -> Path:
     for path in (folder / idx_name, folder / f"{idx_name}.gz"):
         if path.is_file():
             return path
-    expected = ", ".join(_IDX_NAMES.values())
-    raise DataError(
-        f"{folder}: there is no file {idx_name} or {idx_name}.gz in this folder; "
-        f"expected the four IDX files under their original names: {expected}."
-    )
+    raise _trouble("no_idx", file=folder, idx_name=idx_name, names=", ".join(_IDX_NAMES.values()))
 
 
 def _read_idx(path: Path, name: str) -> np.ndarray:
@@ -287,15 +290,13 @@ def _read_idx(path: Path, name: str) -> np.ndarray:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             content = file.read(size + 1)
     except UNREADABLE as error:
-        raise DataError(f"{path}: cannot be read ({error}); expected {_described(name)} in the IDX format.") from error
+        raise _trouble("unreadable_idx", path, name, why=error) from error
     if not content.startswith(header):
-        raise DataError(
-            f"{path}: begins with the bytes {content[: len(header)].hex(' ') or '(none)'}; "
-            f"expected {_described(name)} in the IDX format, which begin with {header.hex(' ')}."
-        )
+        begins = content[: len(header)].hex(" ") or "(none)"
+        raise _trouble("other_header", path, name, bytes=begins, header=header.hex(" "))
     if len(content) != size:
-        fault = "has bytes to spare" if len(content) > size else f"ends after {len(content):,} bytes"
-        raise DataError(f"{path}: {fault}; expected {_described(name)}, {size:,} bytes in all.")
+        fault = "to_spare" if len(content) > size else "cut_short"
+        raise _trouble(fault, path, name, length=f"{len(content):,}", size=f"{size:,}")
     return _checked(path, name, np.frombuffer(content, np.uint8, offset=len(header)).reshape(shape))
 
 
@@ -306,7 +307,7 @@ def _read_npz_array(path: Path, name: str) -> np.ndarray:
             content = archive.read(f"{name}.npy")
         array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
     except KeyError as error:
-        raise DataError(f"{path}: holds no array {name}; expected the arrays {', '.join(_SHAPES)}.") from error
+        raise _trouble("no_array", path, name, names=", ".join(_SHAPES)) from error
     except UNREADABLE as error:
         raise DataError(
             f"{path}: the array {name} cannot be read ({error}); "
@@ -317,12 +318,16 @@ def _read_npz_array(path: Path, name: str) -> np.ndarray:
 
 def _checked(path: Path, name: str, array: np.ndarray) -> np.ndarray:
     if array.shape != _SHAPES[name] or array.dtype != np.uint8:
-        raise DataError(f"{path}: {name} has shape {array.shape} and type {array.dtype}; expected {_described(name)}.")
+        raise _trouble("other_array", path, name, shape=array.shape, type=array.dtype)
     if name.startswith("y_") and array.max() > 9:
-        raise DataError(f"{path}: {name} holds the label {array.max()}; expected labels from 0 to 9.")
+        raise _trouble("other_label", path, name, label=array.max())
     return np.ascontiguousarray(array)
 
 
+def _trouble(which: str, file: Path, name: str = "", **values) -> DataError:
+    expected = _described(name) if name else ""
+    return DataError(_FILES["sentences"][which].format(file=file, name=name, expected=expected, **values))
+
+
 def _described(name: str) -> str:
-    what = "labels" if name.startswith("y_") else "images"
-    return f"{what} of shape {_SHAPES[name]} and type uint8"
+    return _FILES["expected"][name[0]].format(shape=_SHAPES[name])

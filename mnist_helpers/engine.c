@@ -25,6 +25,8 @@ number is computed here. A caller
     parameter(layer, kind), gradient(layer, kind)
         give the place of a layer's parameters, 32-bit floats, or of their gradient sums. Layers count from 0, and kind
         is 0 kernel, 1 bias; with batch norm also 2 gamma, 3 beta and, not for gradient, 4 moving mean, 5 moving variance.
+    gradient_norm(layer)
+        gives the norm of a kernel's mean gradient over the images accumulated since the last step.
     reseed(seed), shuffle(numbers, count), allocate(bytes)
         start the random numbers anew, bring int32 numbers into random order, and reserve memory for them (0: none left).
 
@@ -817,6 +819,20 @@ EXPORT real *predict(void)
     forward(1, 0, 0);
     softmax(0, p, &log_sum);
     return p;
+}
+
+// In double precision, because the squares of a gradient that vanishes are too small for single.
+EXPORT double gradient_norm(int number)
+{
+    typedef double doubles __attribute__((ext_vector_type(LANES)));
+    layer *l = &layers[number];
+    const lanes *gradient = (const lanes *)gradient_of(l, KERNEL);
+    doubles squares = 0;
+    for (int i = 0; i < fill_up(l->inputs, STRIP) * groups(l->units); i++) {
+        doubles g = __builtin_convertvector(gradient[i], doubles);
+        squares += g * g;
+    }
+    return __builtin_sqrt(squares[0] + squares[1] + squares[2] + squares[3]) / accumulated;
 }
 
 // Kingma and Ba 2015: each step goes along a moving mean of the gradients, divided by the root of that of their squares.

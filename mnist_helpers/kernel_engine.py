@@ -38,6 +38,7 @@ class _Kept:
 
     reports: list = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
+    measure: threading.Event = field(default_factory=threading.Event)
     run: Run | None = None
 
 
@@ -61,7 +62,7 @@ class KernelEngine:
         data: Mnist,
         tell: Callable[[dict], object],
         store: str | os.PathLike | None = None,
-        given: keras.Model | None = None,
+        given: "keras.Model | None" = None,
     ):
         self._data, self._tell, self._store, self._given = data, tell, store, given
         self._kept: dict[str, _Kept] = {}
@@ -131,6 +132,11 @@ class KernelEngine:
         self._kept[id] = _Kept()
         threading.Thread(target=self._run, args=order, daemon=True).start()
 
+    def _do_measure(self, id, on):
+        if id in self._kept:
+            measure = self._kept[id].measure
+            measure.set() if on else measure.clear()
+
     def _do_stop(self, id):
         if id in self._kept:
             self._kept[id].stop.set()
@@ -165,7 +171,7 @@ class KernelEngine:
                 self._report(kept, id, **_epoch(now.history, now.epoch), elapsed=elapsed)
             last = now
 
-        run = train(recipe, self._data, seed, report=report, stop=kept.stop, progress=False)
+        run = train(recipe, self._data, seed, report, kept.stop, progress=False, measure=kept.measure)
         kept.run = run
         complete = not kept.stop.is_set() or len(run.history["loss"]) == recipe.epochs
         note = {}
@@ -305,6 +311,8 @@ def _point(recipe: Recipe, now: Report, last: Report | None) -> dict | None:
         "loss": (now.loss * seen - losses) / (seen - before),
         "accuracy": (now.accuracy * seen - right) / (seen - before),
         "fraction": (now.epoch - 1 + now.step / now.steps) / now.epochs,
+        # JSON has no infinity.
+        **({"gradients": now.gradients} if now.gradients and np.isfinite(now.gradients).all() else {}),
     }
 
 

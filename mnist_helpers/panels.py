@@ -21,7 +21,7 @@ import numpy as np
 import traitlets
 
 from mnist_helpers import pictures, plots
-from mnist_helpers.controls import CONTROLS, checked_names, panel_setup
+from mnist_helpers.controls import CHALLENGES, CONTROLS, checked_names, panel_setup
 from mnist_helpers.data import Mnist, load_mnist
 from mnist_helpers.kernel_engine import KernelEngine
 from mnist_helpers.model import losses_and_answers
@@ -107,6 +107,28 @@ def explore_panel(data: Mnist, run: "Run | keras.Model | RetrainPanel") -> "Expl
         If there is no model in what was given.
     """
     return ExplorePanel(run, data)
+
+
+def challenge_panel(which: str, lab: "RetrainPanel") -> "ChallengePanel":
+    """Say how far the runs of a retrain panel are in one of the lab's challenges, and what the reader's record is.
+
+    Parameters
+    ----------
+    which : str
+        The name of the challenge, one of ``mnist_helpers.controls.CHALLENGES``.
+    lab : RetrainPanel
+        The panel whose runs are judged; for ``"fooled"`` the drawings of the page are.
+
+    Raises
+    ------
+    PanelError
+        If there is no such challenge, or what was given is no retrain panel.
+    """
+    if which not in CHALLENGES:
+        raise PanelError(f"there is no challenge {which!r}; expected one of {', '.join(CHALLENGES)}.")
+    if not isinstance(lab, RetrainPanel):
+        raise PanelError(f"{lab!r} is no retrain panel; expected the one whose runs are to be judged.")
+    return ChallengePanel(which, lab)
 
 
 def _program() -> str:
@@ -208,7 +230,7 @@ class RetrainPanel(_ComputingPanel):
 
 
 class _AskingPanel(_ComputingPanel):
-    """A panel that asks a network: a retrain panel's, whichever that shows, one that it was given, or one of its own."""
+    """A panel that asks a network: one that it was given, or what a retrain panel's or its own session shows."""
 
     def __init__(self, network: "Run | keras.Model | RetrainPanel | Recipe", data: Mnist):
         self._network, self._data = network, data
@@ -271,6 +293,26 @@ class ExplorePanel(_AskingPanel):
             "The ten validation images with the highest loss, each with its label and the network's answer.",
             f"The ten validation images with the highest loss; {wrong} are misread in all.",
         )
+
+
+class ChallengePanel(Panel):
+    """The widget that ``challenge_panel`` gives."""
+
+    _view = "challenge"
+    _live = "the page judges the runs of its panel"
+
+    def __init__(self, which: str, lab: RetrainPanel):
+        self._which = which
+        super().__init__({"asks": lab.name, "which": which, "challenge": CHALLENGES[which]})
+
+    def _attributes(self):
+        return {"which": self._which}
+
+    def __repr__(self) -> str:
+        return f"ChallengePanel({self._which!r})"
+
+    def _still(self):
+        return None, "", "Here stands how far you are."
 
 
 def _session_setup(recipe: Recipe, seed: int, data: Mnist) -> dict[str, object]:

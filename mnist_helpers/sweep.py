@@ -8,11 +8,12 @@ can still decide how many threads TensorFlow gets. Floor 4 of the package.
 import hashlib
 import json
 import os
+import re
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, fields, replace
 from functools import cache
 from importlib.metadata import version
@@ -37,6 +38,7 @@ WORKER_MEMORY = 1.5e9
 _TOGETHER = 1.5e11  # multiplications of weights and inputs
 _TRAINING_CODE = ("data", "recipe", "run", "model", "augment", "training")
 _LIBRARIES = ("tensorflow", "keras", "numpy")
+_CONTAINER = Path("/sys/fs/cgroup")  # where Linux tells a container of its limits
 
 
 class SweepError(RuntimeError):
@@ -89,7 +91,7 @@ def sweep(
     RecipeError
         If a seed is out of range.
     SweepError
-        If another argument is of no use, or a worker process was killed.
+        If another argument is of no use, the store cannot be written to, or a worker process was killed.
 
     Notes
     -----
@@ -105,6 +107,8 @@ def sweep(
     keys = {(recipe, seed): run_key(recipe, seed, data) for recipe in named.values() for seed in seeds}
     outcomes = {key: _read(folder, key, models, again=True) for key in keys.values()}
     missing = {key: job for job, key in keys.items() if outcomes[key] is None}
+    with _writing(folder), tempfile.TemporaryFile(dir=folder) if missing else nullcontext():
+        pass  # it can be written to, which is better known before hours of training than after
 
     results = _in_parallel(missing, data, folder, workers, models)
     for key, text, model in tqdm(
@@ -151,7 +155,7 @@ def load_run(recipe: Recipe, seed: int, data: Mnist, store: str | os.PathLike | 
     Raises
     ------
     SweepError
-        If the store does not hold this run, or not its model; the message says what to call.
+        If the store does not hold this run, or not its model, or a damaged one; the message says what to call.
     """
     from mnist_helpers.model import build_model, compile_model
 
@@ -167,8 +171,15 @@ def load_run(recipe: Recipe, seed: int, data: Mnist, store: str | os.PathLike | 
     if not model:
         return outcome
     # Twice as fast as to have Keras build and compile the model from the file.
-    built = build_model(recipe)
-    built.load_weights(folder / f"{key}.keras")
+    built, path = build_model(recipe), folder / f"{key}.keras"
+    try:
+        built.load_weights(path)
+    except Exception as error:  # whatever Keras, zip and HDF5 make of a damaged file
+        aside = _set_aside(path)
+        raise SweepError(
+            f"{path}: this file is damaged ({error!s:.200}), and set aside as {aside}; expected a model that sweep "
+            "wrote. Call sweep with this recipe and seed and models=True again."
+        ) from error
     return replace(outcome, model=compile_model(built, recipe))
 
 
@@ -290,7 +301,18 @@ def _work(job: tuple[Recipe, int]) -> float:
 
 
 def _as_many_as_fit() -> int:
-    return max(1, min(joblib.cpu_count(), int(psutil.virtual_memory().available / WORKER_MEMORY)))
+    return max(1, min(joblib.cpu_count(), int(_free_memory() / WORKER_MEMORY)))
+
+
+def _free_memory() -> int:
+    """Give the bytes that are free; in a container, of those that it may have."""
+    free = psutil.virtual_memory().available
+    try:
+        limit = int((_CONTAINER / "memory.max").read_text())
+        (used,) = re.findall(r"^anon (\d+)", (_CONTAINER / "memory.stat").read_text(), flags=re.MULTILINE)
+    except (OSError, ValueError):  # no container, or one without a limit
+        return free
+    return min(free, limit - int(used))
 
 
 _data: dict[str, Mnist] = {}
@@ -328,23 +350,37 @@ def _write(folder: Path, key: str, text: str, model: bytes | None) -> None:
     # The JSON file last: it says that the run is complete.
     for suffix, content in ((".keras", model), (".json", text.encode())):
         path = folder / f"{key}{suffix}"
-        try:
-            if content is not None:
-                write_atomically(path, content)
-        except PermissionError:  # on Windows, while another process reads the same run
-            if not path.exists():
-                raise
+        with _writing(folder):
+            try:
+                if content is not None:
+                    write_atomically(path, content)
+            except PermissionError:  # on Windows, while another process reads the same run
+                if not path.exists():
+                    raise
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file, which is there whole or not at all, whatever stops this."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as file:
-        file.write(content)
+    with tempfile.TemporaryDirectory(dir=path.parent, suffix=".part") as part:
+        file = Path(part) / path.name
+        file.write_bytes(content)
+        file.replace(path)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
     try:
-        Path(file.name).replace(path)
-    except OSError:
-        Path(file.name).unlink()
-        raise
+        yield
+    except OSError as error:
+        raise SweepError(
+            f"{folder}: this store of runs cannot be written to ({error}); what is in it stays. Make room, or name a "
+            "folder that can be written to, and make the same call again."
+        ) from error
+
+
+def _set_aside(path: Path) -> str:
+    """Rename a damaged file, and give its new name."""
+    return path.replace(path.with_name(f"{path.name}.damaged")).name
 
 
 def _read(folder: Path, key: str, models: bool, again: bool = False) -> Run | dict | None:
@@ -359,9 +395,7 @@ def _read(folder: Path, key: str, models: bool, again: bool = False) -> Run | di
             return None if again and values["again"] else values
         run = Run.from_json(text)
     except ValueError as error:
-        damaged = path.with_suffix(".damaged")
-        path.replace(damaged)
-        warnings.warn(f"{path}: {error} It is set aside as {damaged.name}, and its run done again.", stacklevel=4)
+        warnings.warn(f"{path}: {error} It is set aside as {_set_aside(path)}, and its run done again.", stacklevel=4)
         return None
     return None if models and not path.with_suffix(".keras").exists() else run
 

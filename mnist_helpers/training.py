@@ -61,6 +61,9 @@ class Report:
         Means over this epoch's training batches so far.
     history : dict of str to list of float
         ``Run.history`` of the epochs that are finished; when ``step`` equals ``steps`` this epoch is among them.
+    gradients : list of float, optional
+        For each layer, the output's last, the norm of the gradient of the loss with respect to its weights, on the
+        first batch since the last report, before its update; None if they are not measured.
     """
 
     epoch: int
@@ -70,6 +73,7 @@ class Report:
     loss: float
     accuracy: float
     history: dict[str, list[float]]
+    gradients: list[float] | None = None
 
 
 def train(
@@ -79,6 +83,7 @@ def train(
     report: Callable[[Report], object] | None = None,
     stop: threading.Event | None = None,
     progress: bool = True,
+    measure: threading.Event | None = None,
 ) -> Run:
     """Train a recipe's network once; the same recipe, data and seed on the same machine give the same weights.
 
@@ -98,6 +103,9 @@ def train(
         the run holds the epochs that were finished and the weights as they stand.
     progress : bool
         Whether to show a progress bar, which vanishes at the end.
+    measure : threading.Event, optional
+        As long as it is set, each report has the ``gradients``, for which one batch more is computed; the weights are
+        the same with and without.
 
     Returns
     -------
@@ -124,7 +132,8 @@ def train(
     )
     with loop.lock, bar:
         loop.start(model, recipe, seed)
-        history = _train(loop, recipe, examples, [report, lambda now: _show(bar, now)], stop or threading.Event())
+        listeners = [report, lambda now: _show(bar, now)]
+        history = _train(loop, recipe, examples, listeners, stop or threading.Event(), measure or threading.Event())
         _copy_variables(loop.model, model)
     # An optimiser that is not built cannot be saved.
     compile_model(model, recipe).optimizer.build(model.trainable_variables)
@@ -136,7 +145,8 @@ def prepare(recipe: Recipe, data: Mnist) -> None:
     loop, examples = _begin(recipe, data, seed=0)
     with loop.lock:
         loop.start(build_model(recipe, seed=0), recipe, seed=0)
-        next(loop.train_epoch(examples, examples.draw_training(), learning_rates(recipe, 0, recipe.steps_per_epoch), 1))
+        rates = learning_rates(recipe, 0, recipe.steps_per_epoch)
+        next(loop.train_epoch(examples, examples.draw_training(), rates, epoch=1, measure=threading.Event()))
         loop.evaluate(examples.validation_images, examples.validation_labels, examples.draw_validation())
 
 
@@ -145,16 +155,17 @@ def _begin(recipe, data, seed):
         return _loop_for(recipe), _Examples(recipe, data, seed)
 
 
-def _train(loop, recipe, examples, listeners, stop):
+def _train(loop, recipe, examples, listeners, stop, measure):
     history = {name: [] for name in HISTORY}
     steps = recipe.steps_per_epoch
     best_loss, best_epoch, best_weights = math.inf, 0, None
     for epoch in range(1, recipe.epochs + 1):
         started = time.perf_counter()
         rates = learning_rates(recipe, first=(epoch - 1) * steps, number=steps)
-        for step, loss, accuracy in loop.train_epoch(examples, examples.draw_training(), rates, epoch):
+        order = examples.draw_training()
+        for step, loss, accuracy, gradients in loop.train_epoch(examples, order, rates, epoch, measure):
             if step < steps:
-                _tell(listeners, Report(epoch, step, recipe.epochs, steps, loss, accuracy, history))
+                _tell(listeners, Report(epoch, step, recipe.epochs, steps, loss, accuracy, history, gradients))
             if stop.is_set():
                 break
         if step < steps:
@@ -168,7 +179,7 @@ def _train(loop, recipe, examples, listeners, stop):
             raise _diverged("validation loss", values[2], epoch, recipe, steps, steps, rates[-1])
         for name, value in zip(HISTORY, values, strict=True):
             history[name].append(value)
-        _tell(listeners, Report(epoch, steps, recipe.epochs, steps, loss, accuracy, history))
+        _tell(listeners, Report(epoch, steps, recipe.epochs, steps, loss, accuracy, history, gradients))
         if recipe.patience and values[2] < best_loss:
             best_loss, best_epoch, best_weights = values[2], epoch, loop.weights()
         if stop.is_set() or (recipe.patience and epoch - best_epoch >= recipe.patience):
@@ -317,6 +328,7 @@ class _Loop:
         # One function a loop, because TensorFlow warns of a function that is traced for many of them.
         self._steps = tf.function(self._several_steps, jit_compile=compiled)
         self.evaluate = tf.function(self._evaluate, reduce_retracing=True)
+        self._gradient_norms = tf.function(self._norms_at_a_step)
         self._steps_at_once = 1
 
     def start(self, model: keras.Model, recipe: Recipe, seed: int) -> None:
@@ -348,22 +360,22 @@ class _Loop:
         for variable, value in zip(self.model.variables, weights, strict=True):
             variable.assign(value)
 
-    def train_epoch(self, examples, order, rates, epoch):
-        """Update the weights batch by batch; yield, every 70 ms, the steps done and the means of loss and accuracy."""
+    def train_epoch(self, examples, order, rates, epoch, measure):
+        """Update the weights batch by batch; yield, every 70 ms, the steps done, and what a ``Report`` has of them."""
         size, steps = self._recipe.batch_size, len(rates)
         # Filled up to one length, because XLA compiles anew for another.
         places = -(-_MOST_IMAGES // size)
         order = tf.constant(np.pad(order, (0, places * size - len(order))))
         padded_rates = tf.constant(np.pad(rates, (0, places - steps)))
         sums, done = tf.zeros(2), 0
+        steps_before = tf.constant((epoch - 1) * steps)
+        arrays, values = (examples.images, examples.labels, order), (tf.constant(self._number), self._seed, self._sizes)
         while done < steps:
+            gradients = self._measured(*arrays, tf.constant(done), steps_before, *values) if measure.is_set() else None
             started = time.perf_counter()
             last = min(steps, done + self._steps_at_once)
-            reached, sums = self._steps(
-                *(examples.images, examples.labels, order, padded_rates),
-                *(tf.constant(number) for number in (done, last, (epoch - 1) * steps, self._number)),
-                *(self._seed, self._sizes, sums),
-            )
+            bounds = tf.constant(done), tf.constant(last)
+            reached, sums = self._steps(*arrays, padded_rates, *bounds, steps_before, *values, sums)
             loss_sum, right = sums.numpy()
             if not math.isfinite(loss_sum):
                 rate = rates[int(reached) - 1]
@@ -373,21 +385,48 @@ class _Loop:
             self._steps_at_once = max(1, min(fitting, 4 * self._steps_at_once))
             done = last
             seen = min(done * size, self._number)
-            yield done, float(loss_sum / seen), float(right / seen)
+            yield done, float(loss_sum / seen), float(right / seen), gradients
+
+    def _measured(self, *step):
+        # A step of batch norm moves its averages, which a measurement must not.
+        before = [(variable, variable.numpy()) for variable in self.model.non_trainable_variables]
+        norms = self._gradient_norms(*step).numpy().tolist()
+        for variable, value in before:
+            variable.assign(value)
+        return norms
+
+    def _norms_at_a_step(self, images, labels, order, step, steps_before, number, seed, sizes):
+        """Give the norms of a step's gradients; in double precision, because of the squares of those that vanish."""
+        gradients, _ = self._gradients(images, labels, *self._batch(order, step, steps_before, number, seed), sizes)
+        return tf.stack([tf.norm(tf.cast(part, tf.float64)) for part in gradients if len(part.shape) == 2])
 
     def _several_steps(self, images, labels, order, rates, first, last, steps_before, number, seed, sizes, sums):
-        size = self._recipe.batch_size
         step = first
         while tf.logical_and(step < last, tf.math.is_finite(sums[0])):
-            batch = tf.slice(order, [step * size], [size])
-            left = tf.minimum(number - step * size, size) if self._partial else size
-            seeds = tf.stack([seed, steps_before + step])
-            sums += self._step(images, labels, batch, left, rates[step], steps_before + step + 1, seeds, sizes)
+            batch = self._batch(order, step, steps_before, number, seed)
+            sums += self._step(images, labels, *batch, sizes, rates[step], steps_before + step + 1)
             step += 1
         return step, sums
 
-    def _step(self, images, labels, batch, number, rate, step, seeds, sizes):
+    def _batch(self, order, step, steps_before, number, seed):
+        """Give the places of a step's images, how many of them count, and the seeds of its random numbers."""
+        size = self._recipe.batch_size
+        batch = tf.slice(order, [step * size], [size])
+        left = tf.minimum(number - step * size, size) if self._partial else size
+        return batch, left, tf.stack([seed, steps_before + step])
+
+    def _step(self, images, labels, batch, number, seeds, sizes, rate, step):
         """Update the weights from a batch's first ``number`` images; give the sums of losses and of right answers."""
+        gradients, sums = self._gradients(images, labels, batch, number, seeds, sizes)
+        self._update(gradients, rate, tf.cast(step, tf.float32), sizes["weight_decay"])
+        # After the first step the average is what that step gave, as Keras has it.
+        momentum = tf.where(step == 1, 0.0, sizes["ema_momentum"])
+        for variable, average in self._averages:
+            average.assign(momentum * average + (1 - momentum) * variable)
+        return sums
+
+    def _gradients(self, images, labels, batch, number, seeds, sizes):
+        """Give the gradients of a batch's mean loss, and the sums of its losses and of right answers."""
         pixels, truth = _pixels(images, batch), tf.gather(labels, batch)
         if distorts(self._recipe):
             *affine, elastic = (sizes[name] for name in DISTORTIONS)
@@ -398,12 +437,8 @@ class _Loop:
             logits = self._logits(pixels, counts, seeds, sizes["dropout"])
             loss_sum = _sum(self._losses(truth, logits, sizes["label_smoothing"]), counts)
             loss = loss_sum / tf.cast(number, tf.float32)
-        self._update(tape.gradient(loss, self._variables), rate, tf.cast(step, tf.float32), sizes["weight_decay"])
-        # After the first step the average is what that step gave, as Keras has it.
-        momentum = tf.where(step == 1, 0.0, sizes["ema_momentum"])
-        for variable, average in self._averages:
-            average.assign(momentum * average + (1 - momentum) * variable)
-        return tf.stack([loss_sum, _sum(_right(truth, logits), counts)])
+        right = _sum(_right(truth, logits), counts)
+        return tape.gradient(loss, self._variables), tf.stack([loss_sum, right])
 
     def _logits(self, pixels, counts, seeds, dropout):
         """Call the model layer by layer, so that the share of dropped units can be an argument."""

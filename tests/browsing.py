@@ -43,7 +43,7 @@ QUIET_BROWSER = ["--disable-background-networking", "--disable-component-update"
 
 
 @contextmanager
-def launched():
+def launched(*options):
     """Start the browser, and close it at the end; gives None if there is none."""
     with sync_playwright() as playwright:
         own = Path(playwright.chromium.executable_path)
@@ -54,7 +54,7 @@ def launched():
             yield None
             return
         as_root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=found, args=[*QUIET_BROWSER, *as_root])
+        browser = playwright.chromium.launch(executable_path=found, args=[*QUIET_BROWSER, *as_root, *options])
         yield browser
         browser.close()
 
@@ -68,6 +68,20 @@ def wait_for(page, holds):
     while not (holds() if callable(holds) else page.evaluate(holds)):
         assert time.monotonic() < give_up, f"{holds} did not come true"
         page.wait_for_timeout(50)
+
+
+def draw(page, strokes):
+    """Draw on the sheet of a page with the mouse; places go from 0 to 1."""
+    sheet = page.locator(".sheet")
+    sheet.scroll_into_view_if_needed()
+    box = sheet.bounding_box()
+    for stroke in strokes:
+        first, *others = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
+        page.mouse.move(*first)
+        page.mouse.down()
+        for place in others:
+            page.mouse.move(*place)
+        page.mouse.up()
 
 
 @contextmanager

@@ -4,7 +4,10 @@ import shutil
 from pathlib import Path
 
 import cracking
+import nbformat
 import pytest
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,6 +27,21 @@ class Stub:
 
     def __init__(self, outdir):
         self.outdir = outdir
+
+
+@pytest.mark.parametrize("name", ["global.db", "executed/*/base.ipynb"])
+def test_a_damaged_cache_is_cleared_and_a_whole_one_kept(copied, tmp_path, name):
+    app = Stub(tmp_path / "_build" / "html")
+    cracking.set_cache_path(app, app)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", execution_count=1)])
+    nbformat.write(notebook, tmp_path / "opened.ipynb")
+    cache = Path(app.nb_execution_cache_path)
+    get_cache(cache).cache_notebook_bundle(CacheBundleIn(notebook, str(tmp_path / "opened.ipynb")))
+    cracking.set_cache_path(app, app)
+    (kept,) = cache.glob(name)
+    kept.write_bytes(kept.read_bytes()[:40])
+    cracking.set_cache_path(app, app)
+    assert not cache.exists()
 
 
 def test_an_edit_in_a_helper_gives_the_chapters_a_new_cache(copied, tmp_path):

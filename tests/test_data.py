@@ -127,6 +127,18 @@ def test_one_changed_pixel_in_the_bundled_file_is_noticed(tmp_path, monkeypatch)
         load_mnist()
 
 
+def test_fashion_mnist_is_known_by_its_first_labels(tmp_path, small):
+    """The names are those that its repository gives, in the order of the labels; first_labels are its first twenty."""
+    small["y_train"][:20] = [9, 0, 0, 3, 0, 2, 7, 2, 5, 5, 0, 9, 5, 5, 7, 9, 1, 0, 6, 4]
+    np.savez(tmp_path / "clothes.npz", **small)
+    names = load_mnist(tmp_path / "clothes.npz").class_names
+    assert names[0] == "T-shirt" and names[9] == "Ankle boot" and len(set(names)) == 10
+    assert load_mnist(tmp_path / "clothes.npz", class_names=list("abcdefghij")).class_names == tuple("abcdefghij")
+    small["y_train"][19] = 5
+    np.savez(tmp_path / "others.npz", **small)
+    assert load_mnist(tmp_path / "others.npz").class_names == tuple("0123456789")
+
+
 @pytest.mark.parametrize("names", [["a", "b"], "abcdefghij", 5, list(range(10))])
 def test_class_names_must_be_ten(names):
     with pytest.raises(DataError, match="ten names"):

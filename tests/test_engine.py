@@ -32,6 +32,7 @@ SIGNATURES = {
     "right": (ctypes.c_int, []),
     "parameter": (ctypes.c_void_p, [ctypes.c_int] * 2),
     "gradient": (ctypes.c_void_p, [ctypes.c_int] * 2),
+    "gradient_norm": (ctypes.c_double, [ctypes.c_int]),
     "accumulate": (ctypes.c_double, [ctypes.c_int] + [ctypes.c_double] * 7),
     "evaluate": (ctypes.c_double, [ctypes.c_int]),
     "predict": (ctypes.c_void_p, []),
@@ -409,6 +410,14 @@ def test_the_averages_are_those_of_keras(build, examples):
         np.testing.assert_array_equal(network.parameter(*key), values)
 
 
+def test_the_norm_of_a_gradient_that_vanishes_is_not_0(build, examples):
+    network = Network(build, 50, 8, "sigmoid")
+    network.accumulate(examples[0][:64], examples[1][:64])
+    norms = [network.call("gradient_norm", layer) for layer in network.layers()]
+    assert norms[0] == pytest.approx(np.linalg.norm(network.gradient(0, "kernel").astype(np.float64)) / 64, rel=1e-6)
+    assert 0 < norms[0] < 1e-30  # the square of which is 0 in single precision
+
+
 def test_a_batch_in_pieces_gives_the_gradients_of_the_whole(build, examples):
     images, labels = examples[0][:61], examples[1][:61]
     results = []
@@ -419,6 +428,9 @@ def test_a_batch_in_pieces_gives_the_gradients_of_the_whole(build, examples):
             loss += network.accumulate(images[first:last], labels[first:last])
             right += network.call("right")
         gradients = network.gradients()
+        for layer in network.layers():
+            norm = np.linalg.norm(gradients[layer, "kernel"] / 61)
+            assert network.call("gradient_norm", layer) == pytest.approx(norm, rel=1e-6)
         network.call("update_with_momentum", 10.0, 0.0)
         results.append((loss, right, gradients, network.parameters()))
     whole, pieces = results

@@ -4,12 +4,15 @@ One notebook serves all tests, because a kernel takes seconds to start; each tes
 """
 
 import re
+from pathlib import Path
 
 import nbclient
+import nbformat
 import pytest
 from browsing import SECONDS, Lab, jupyterlab, notebook
 from playwright.sync_api import expect
 
+LAB = nbformat.read(Path(__file__).parents[1] / "notebooks" / "retrain_lab.ipynb", as_version=4)
 CELLS = [
     "from mnist_helpers.data import load_mnist\n"
     "from mnist_helpers.panels import draw_panel, explore_panel, retrain_panel\n"
@@ -25,9 +28,10 @@ CELLS = [
     "from mnist_helpers.learning_panels import descent_panel\n"
     "losses = [[1 + x * x + y * y for x in range(-2, 3)] for y in range(-2, 3)]\n"
     "descent_panel(losses, range(-2, 3), range(-2, 3), ('one', 'other'), (-1, 1))",
-    "from mnist_helpers.recipe import Recipe\ndraw_panel(Recipe(epochs=1), mnist)",
+    "from mnist_helpers.recipe import ARTICLE, Recipe\ndraw_panel(Recipe(epochs=1), mnist)",
+    "\n".join(cell.source for cell in LAB.cells if cell.id in ("own-imports", "own-widgets")),
 ]
-TRAINING, OTHER, ACCURACY, DRAWING, EXPLORING, SLEEP, AGAIN, STEPPING, DESCENDING, OWN = range(1, 11)
+TRAINING, OTHER, ACCURACY, DRAWING, EXPLORING, SLEEP, AGAIN, STEPPING, DESCENDING, OWN, BUILT = range(1, 12)
 
 
 @pytest.fixture(scope="module")
@@ -254,6 +258,37 @@ def test_a_sheet_with_a_recipe_trains_its_network_when_something_is_drawn(lab):
         lab.page.keyboard.press(key)
     expect(panel.locator(".verdict")).to_have_text(re.compile("It reads 1"), timeout=60 * SECONDS)
     expect(panel.locator(".answer")).to_contain_text("epochs=1, seed 0")
+
+
+def test_the_panel_that_a_reader_builds_trains(lab):
+    lab.run(OWN)  # which brings the recipe
+    lab.run(BUILT)
+    built = lab.cell(BUILT)
+    slider = built.get_by_role("slider", name="units")
+    expect(slider).to_be_visible(timeout=30 * SECONDS)
+    slider.focus()
+    for _ in range(3):
+        lab.page.keyboard.press("ArrowLeft")
+    expect(built.locator(".widget-readout")).to_have_text("97")
+    built.get_by_role("button", name="Train").click()
+    told = built.locator(".jupyter-widgets-output-area")
+    expect(told).to_contain_text(re.compile(r"epoch 2 of 10: accuracy \d"), timeout=60 * SECONDS)  # while it trains
+    expect(told).to_have_text(re.compile(r"^\s*epoch 10 of 10: accuracy 9\d\.\d%\s*$"), timeout=60 * SECONDS)
+
+
+def test_the_gradients_are_measured_when_they_are_wanted(lab):
+    lab.slide("Epochs", "Home")
+    trained_one(lab)
+    switch = lab.panel.get_by_label("Gradients")
+    switch.check()
+    told, lines = lab.panel.locator("div.gradients p").first, lab.panel.locator("path.layer")
+    expect(told).to_have_text("Run 1 was trained without measuring its gradients. Train its setting again to see them.")
+    lab.button("Train").click()
+    expect(lab.rows).to_have_count(2, timeout=60 * SECONDS)
+    expect(told).to_contain_text("orders of magnitude")
+    expect(lines).to_have_count(7)
+    switch.uncheck()
+    expect(told).to_be_hidden()
 
 
 def test_a_cell_of_the_confusion_matrix_shows_its_images(lab):

@@ -206,6 +206,9 @@ def test_the_points_are_the_means_between_the_reports():
     assert [point["at"] for point in points[:3]] == pytest.approx([5 / 108, 25 / 108, 74 / 108])
     assert [point["fraction"] for point in points[:3]] == pytest.approx([5 / 108, 20 / 108, 0.5])
     assert points[3] is None
+    measured = [replace(now, gradients=norms) for now, norms in zip(reports, ([0.1, 2.0], [0.1, np.inf]), strict=False)]
+    assert kernel_engine._point(recipe, measured[0], None)["gradients"] == [0.1, 2.0]
+    assert "gradients" not in kernel_engine._point(recipe, measured[1], None) | points[0]
 
 
 # ---------------------------------------------------------------- what no panel would say
@@ -224,7 +227,7 @@ HOSTILE = st.recursive(
     lambda values: st.lists(values, max_size=4) | st.dictionaries(st.text(max_size=9), values, max_size=4),
     max_leaves=6,
 )
-ORDERS = ("prepare", "train", "stop", "forget")
+ORDERS = ("prepare", "train", "measure", "stop", "forget")
 QUESTIONS = ("load", "follow", "program", "images", "probabilities", "split", "pictures", "dead")
 NAMES = (
     "id",
@@ -239,6 +242,7 @@ NAMES = (
     "first",
     "why",
     "address",
+    "on",
     "self",
 )
 RECIPES = st.dictionaries(st.sampled_from(["units", "epochs", "activation", "__class__", "x"]), HOSTILE, min_size=1)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import SECONDS, Visit, wait_for
+from browsing import SECONDS, Visit, draw, wait_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import expect
@@ -22,6 +22,14 @@ from mnist_helpers.training import learning_rates, train
 
 COSINE = replace(ARTICLE, schedule="cosine")
 SESSION = "document.querySelector('mnist-lab').session"
+WATCH = "Now watch one learn"
+NETWORK = Path(__file__).parents[1] / "book" / "lab" / "generated" / "small_network.bin"
+OF_THE_SHEET = {
+    *("lab_element.js", "small_network.js", "small_network.bin"),
+    *(f"panel/{name}" for name in ("panel.css", "draw_view.js", "drawn_digit.js", "elements.js", "network_asked.js")),
+}
+PLACES = """document.querySelector(".panel-still path").getAttribute("d").match(/[\\d ]+/g)
+    .map((place) => place.split(" ").map((side) => side / 280))"""
 DRAWINGS = json.loads(Path(__file__).with_name("drawings.json").read_text())
 
 
@@ -284,18 +292,9 @@ def test_forty_drawings_are_read_right_after_training(panel):
     panel.train()
     panel.page.locator('mnist-lab[view="draw"]').scroll_into_view_if_needed()
     expect(panel.page.locator(".mnist-panel.draw")).to_be_visible()
-    sheet = panel.page.locator(".sheet")
     right = 0
     for drawing in DRAWINGS:
-        sheet.scroll_into_view_if_needed()
-        box = sheet.bounding_box()
-        for stroke in drawing["strokes"]:
-            places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
-            panel.page.mouse.move(*places[0])
-            panel.page.mouse.down()
-            for place in places[1:]:
-                panel.page.mouse.move(*place)
-            panel.page.mouse.up()
+        draw(panel.page, drawing["strokes"])
         expect(panel.page.locator(".nearest figure")).to_have_count(5)
         right += f"It reads {drawing['digit']}," in panel.page.locator(".verdict").inner_text()
         panel.page.locator(".mnist-panel.draw").get_by_role("button", name="Clear").click()
@@ -306,7 +305,7 @@ def test_forty_drawings_are_read_right_after_training(panel):
 
 def draw_a_one(page):
     """With the keyboard."""
-    page.locator('mnist-lab[view="draw"]').scroll_into_view_if_needed()
+    page.locator('mnist-lab:is([view="draw"], [view="sheet"])').scroll_into_view_if_needed()
     sheet = page.locator(".sheet")
     expect(sheet).to_be_visible()
     sheet.focus()
@@ -325,6 +324,40 @@ def test_a_panel_to_draw_on_without_another_before_it_trains_a_network_of_its_ow
     expect(page.locator(".verdict")).to_have_text(re.compile("It reads 1"), timeout=60 * SECONDS)
     recipe = page.evaluate("document.querySelector('mnist-lab').session.job[0]")
     assert recipe == asdict(replace(CRACK_99, training_images=10_000))
+
+
+def watch_one_learn(page):
+    """Take the second click of the front page."""
+    page.get_by_role("button", name=WATCH).click()
+    return Panel(page)
+
+
+def test_the_front_page_reads_before_anything_of_the_lab_is_there(visit, address):
+    page = visit.open(address + "index.html")
+    draw_a_one(page)
+    expect(page.locator(".verdict")).to_have_text(re.compile("It reads 1"))
+    stored = json.loads(gzip.decompress(NETWORK.read_bytes()).partition(b"\n")[0])
+    expect(page.locator(".answer .help")).to_contain_text(f"{stored['validation_accuracy']:.1%} on the validation set")
+    page.keyboard.press("Escape")
+    expect(page.locator(".verdict")).to_have_text("Draw a digit.")
+    # The digit of the still is one of those that it reads.
+    draw(page, [page.evaluate(PLACES)])
+    expect(page.locator(".verdict")).to_have_text(re.compile("It reads 3"))
+    loaded = page.evaluate("performance.getEntriesByType('resource').map(({name}) => name)")
+    assert {name.partition("/lab/")[2] for name in loaded if "/lab/" in name} == OF_THE_SHEET
+    assert page.workers == []
+
+
+def test_the_second_click_brings_the_lab_and_trains(visit, address, asked):
+    page = visit.open(address + "index.html")
+    begin = page.get_by_role("button", name=WATCH)
+    begin.focus()
+    page.keyboard.press("Enter")
+    panel = Panel(page)
+    expect(panel.message).to_contain_text("has finished", timeout=60 * SECONDS)
+    expect(panel.node).to_be_focused()
+    expect(begin).to_be_hidden()
+    assert asked.count("images.bin.gz") == 1
 
 
 def test_only_who_has_said_what_was_meant_has_fooled_it(here):
@@ -382,19 +415,39 @@ def test_everything_is_reached_by_keyboard(panel):
     expect(panel.rows).to_have_count(1, timeout=60 * SECONDS)
 
 
-def test_the_challenges_say_how_far_one_is(panel):
-    challenges = panel.page.locator('mnist-lab[view="challenge"]')
-    for i in range(challenges.count()):
-        challenges.nth(i).scroll_into_view_if_needed()
-        expect(challenges.nth(i).locator(".challenge")).to_be_visible()
+def challenges_of(page):
+    challenges = page.locator('mnist-lab[view="challenge"]')
+    for challenge in challenges.all():
+        challenge.scroll_into_view_if_needed()
+        expect(challenge.locator(".challenge")).to_be_visible()
+    return challenges
+
+
+def test_the_challenges_say_how_far_one_is_and_remember_how_that_was_reached(panel, visit):
+    challenges = challenges_of(panel.page)
+    assert challenges.count() == 6
     panel.slide("Learning rate", "End")
     panel.slide("Epochs", "Home")
     panel.node.get_by_label("Last activation").select_option("relu")
     accuracy = panel.train()
     status = challenges.locator(".challenge")
     expect(status.nth(0)).to_have_text(f"none yet; the best so far is {accuracy:.2%}")
-    expect(status.nth(1)).to_have_text(re.compile(r"the widest gap is -?\d"))
-    expect(status.nth(2)).to_have_text(re.compile(r"at most (9\d|100)% of the hidden units are dead"))
+    expect(status.nth(1)).to_have_text(re.compile(r"a gap of -?\d"))
+    expect(status.nth(2)).to_have_text(re.compile(r"(9\d|100)% of the hidden units are dead"))
+    record = challenges.nth(2).locator(".record")
+    expect(record).to_have_text(re.compile(rf"^Your record, kept in this browser: {status.nth(2).inner_text()}, with "))
+    expect(challenges.nth(0).locator(".record")).to_be_hidden()
+
+    again = Panel(visit.open(record.get_by_role("link").evaluate("link => link.href")))
+    expect(again.node.get_by_label("Learning rate")).to_have_attribute("aria-valuetext", "1")
+    expect(again.node.get_by_label("Epochs", exact=True)).to_have_attribute("aria-valuetext", "1")
+    record = challenges_of(again.page).nth(2).locator(".record")
+    record.get_by_role("button", name="Forget it").click()
+    expect(record).to_be_hidden()
+    again.page.reload()
+    records = challenges_of(again.page).locator(".record")
+    expect(records.nth(1)).to_be_visible()
+    expect(records.nth(2)).to_be_hidden()
 
 
 SIX_PANELS = (
@@ -443,7 +496,7 @@ def test_nothing_is_loaded_until_the_reader_comes_near(visit, address, asked):
 
 
 def test_the_programs_wait_until_the_page_has_loaded(visit, address):
-    panel = Panel(visit.open(address + "index.html"))
+    panel = Panel(visit.open(address + "train_here.html"))
     expect(panel.button("Train")).to_be_enabled()
     loaded = panel.page.evaluate("performance.getEntriesByType('navigation')[0].loadEventStart")
     files = panel.page.evaluate("performance.getEntriesByType('resource').map((it) => [it.name, it.startTime])")
@@ -452,7 +505,7 @@ def test_the_programs_wait_until_the_page_has_loaded(visit, address):
 
 
 def test_the_images_come_with_a_wish_and_not_before(visit, address, asked):
-    page = visit.open(address + "index.html")
+    page = visit.open(address + "train_here.html")
     panel = Panel(page)
     facts = panel.node.locator(".facts")
     expect(facts).to_have_text(re.compile(r"130,010 parameters, about [\d.]+ s to train \+ 2\.3 MB to load"))
@@ -460,10 +513,10 @@ def test_the_images_come_with_a_wish_and_not_before(visit, address, asked):
     expect(panel.node.locator("path.band")).to_have_count(2)
     # A page that passes beneath a resting pointer is no wish.
     x, hovered = panel.node.bounding_box()["x"] + 100, "document.querySelector('.mnist-panel').matches(':hover')"
-    page.evaluate("scrollTo(0, 2000)")
+    panel.node.evaluate("node => scrollBy(0, node.getBoundingClientRect().top - 400)")
     page.mouse.move(x, 300)
     assert not page.evaluate(hovered)
-    page.evaluate("scrollTo(0, 0)")
+    page.evaluate("scrollBy(0, 200)")
     wait_for(page, hovered)
     assert data_in(asked) == set()
     page.mouse.move(x + 10, 300)
@@ -475,7 +528,7 @@ def test_the_images_come_with_a_wish_and_not_before(visit, address, asked):
 
 
 def test_focus_is_a_wish_too(visit, address, asked):
-    panel = Panel(visit.open(address + "index.html"))
+    panel = Panel(visit.open(address + "train_here.html"))
     panel.button("Train").focus()
     expect(panel.node.locator(".facts")).not_to_contain_text("to load")
     assert "images.bin.gz" in asked
@@ -483,7 +536,7 @@ def test_focus_is_a_wish_too(visit, address, asked):
 
 def test_who_saves_data_has_to_press_a_button(visit, address, asked):
     visit.page.add_init_script("Object.defineProperty(navigator, 'connection', {value: {saveData: true}})")
-    panel = Panel(visit.open(address + "index.html"))
+    panel = Panel(visit.open(address + "train_here.html"))
     panel.button("Train").hover()
     panel.button("Train").focus()
     panel.page.mouse.move(9, 9)
@@ -530,7 +583,11 @@ def test_what_it_takes_to_train_is_below_35_kilobytes(visit, address, site):
     programs = [name for name in loaded if re.fullmatch(r"lab/.*\.(js|css|wasm)", name)]
     later = {
         "lab/keras_program.js",
-        *(f"lab/panel/{name}.js" for name in ("draw_view", "drawn_digit", "explore_view", "network_asked")),
+        "lab/images_note.js",
+        *(
+            f"lab/panel/{name}.js"
+            for name in ("draw_view", "drawn_digit", "explore_view", "network_asked", "challenge_view")
+        ),
     }
     needed = {name: len(gzip.compress((site / name).read_bytes(), 9)) for name in programs if name not in later}
     assert {"lab/training_worker.js", "lab/panel/session.js", "lab/panel/panel.css"} < set(needed)
@@ -586,21 +643,30 @@ def test_a_worker_that_dies_is_replaced(panel):
 @pytest.mark.parametrize("page_name", ["train_here.html", "index.html"])
 def test_axe_finds_nothing_to_complain_of(browser, address, page_name, scheme):
     visit = Visit(browser, address, color_scheme=scheme)
-    panel = Panel(visit.open(address + page_name))
-    for element in visit.page.locator("mnist-lab").all():
-        element.scroll_into_view_if_needed()
-        expect(element).to_have_attribute("open", "")
-    if page_name == "train_here.html":
+    page = visit.open(address + page_name)
+    if page_name == "index.html":
+        draw_a_one(page)
+        expect_nothing_to_complain_of(page)
+        panel = watch_one_learn(page)
+    else:
+        panel = Panel(page)
         panel.slide("Epochs", "Home")
         panel.train()
-        visit.page.wait_for_timeout(1_000)
+        page.wait_for_timeout(1_000)
         # And of what is seen only while it trains.
         panel.slide("Epochs", "End")
         panel.button("Train").click()
         expect(panel.node.locator(".left")).to_contain_text("epoch")
-    results = Axe().run(visit.page, context="mnist-lab")
-    assert results.violations_count == 0, results.generate_report()
+    for element in page.locator("mnist-lab").all():
+        element.scroll_into_view_if_needed()
+        expect(element).to_have_attribute("open", "")
+    expect_nothing_to_complain_of(page)
     visit.page.context.close()
+
+
+def expect_nothing_to_complain_of(page):
+    results = Axe().run(page, context="mnist-lab")
+    assert results.violations_count == 0, results.generate_report()
 
 
 def test_ten_thousand_random_events_leave_it_working(panel):
@@ -794,6 +860,60 @@ def test_the_program_of_the_page_runs(modules, tmp_path, monkeypatch):
     exec(code, results)
     assert 0.4 < results["history"]["val_accuracy"][0] < 0.9
     assert len(results["validation"][1]) == 2_000
+
+
+EIGHT = {"hidden_layers": 8, "activation": "sigmoid", "last_activation": "sigmoid", "epochs": 1}
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 390)])
+def test_the_gradients_of_eight_layers_are_seen(browser, lab_address, scheme, width):
+    visit = Visit(browser, lab_address, color_scheme=scheme, viewport={"width": width, "height": 900})
+    asked = []
+    visit.page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
+    panel = panel_of(visit, lab_address, EIGHT, "activation last_activation")
+    if scheme == "dark":
+        visit.page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    panel.train()
+    assert "gradients_chart.js" not in asked
+    switch = panel.node.get_by_label("Gradients")
+    switch.focus()
+    visit.page.keyboard.press("Space")
+    chart, text = panel.node.locator(".chart.gradients"), panel.node.locator("div.gradients")
+    expect(chart).to_be_visible()
+    assert asked.count("gradients_chart.js") == 1
+    expect(chart.locator("path.layer")).to_have_count(9)
+    assert chart.locator("text.layer").all_text_contents()[-1] in "19"
+    sentence = text.locator("p").first
+    orders = re.compile(r"Run \d, last measured: from .+ \(layer .+\) to .+ \(layer .+\), (.+) orders of magnitude\.$")
+    assert float(orders.match(sentence.inner_text())[1]) >= 3
+    text.locator("summary").focus()
+    visit.page.keyboard.press("Enter")
+    expect(text.locator("tbody tr")).to_have_count(9)
+    expect(text.locator("tbody th").last).to_have_text("9, the output")
+    results = Axe().run(visit.page, context="mnist-lab")
+    assert results.violations_count == 0, results.generate_report()
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
+    for name in ("Activation", "Last activation"):
+        panel.node.get_by_label(name, exact=True).select_option("relu")
+    panel.train()
+    expect(sentence).to_contain_text("Run 2, last measured:")
+    assert float(orders.match(sentence.inner_text())[1]) < 1.5
+    switch.uncheck()
+    expect(chart).to_be_hidden()
+    expect(text).to_be_hidden()
+    assert visit.faults == []
+    visit.page.context.close()
+
+
+def test_a_chart_that_does_not_come_costs_no_panel(visit, lab_address):
+    panel = panel_of(visit, lab_address, {"epochs": 1, "units": 8})
+    visit.page.route("**/gradients_chart.js", lambda route: route.abort())
+    switch = panel.node.get_by_label("Gradients")
+    switch.click()
+    expect(panel.message).to_have_text("The chart of the gradients could not be loaded. Try again.")
+    expect(switch).not_to_be_checked()
+    panel.train()
+    visit.faults.clear()
 
 
 # ---------------------------------------------------------------- another browser

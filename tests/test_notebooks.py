@@ -203,6 +203,13 @@ def test_cells_are_short(path):
         assert len([line for line in cell.source.splitlines() if line.strip()]) <= LINES_IN_A_CELL, cell.source
 
 
+def test_the_panel_that_a_reader_builds_has_ten_lines():
+    (path,) = [path for path in NOTEBOOKS if path.stem == "retrain_lab"]
+    (cell,) = [cell for cell in cells(path, "code") if "ipywidgets.VBox" in cell.source]
+    assert len([line for line in cell.source.splitlines() if line.strip()]) == 10
+    assert "report=" in cell.source
+
+
 def test_the_panels_stand_where_their_question_arises():
     def controls(name):
         (path,) = (ROOT / "notebooks").glob(f"{name}*")

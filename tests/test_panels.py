@@ -10,7 +10,15 @@ from traitlets import TraitError
 from mnist_helpers import panels
 from mnist_helpers.controls import CONTROLS
 from mnist_helpers.model import build_model
-from mnist_helpers.panels import PanelError, RetrainPanel, draw_panel, explore_panel, model_of, retrain_panel
+from mnist_helpers.panels import (
+    PanelError,
+    RetrainPanel,
+    challenge_panel,
+    draw_panel,
+    explore_panel,
+    model_of,
+    retrain_panel,
+)
 from mnist_helpers.recipe import ARTICLE, CRACK_99, RecipeError
 from mnist_helpers.sweep import save_run
 from mnist_helpers.training import train
@@ -105,7 +113,7 @@ def test_a_click_reaches_the_engine_and_its_answer_the_page(mnist, monkeypatch):
 def test_what_a_front_end_should_not_say_is_refused_and_the_panel_lives_on(panel, run, mnist, caplog, capsys):
     panel._handle_custom_msg({"do": "dance"}, [])
     said = caplog.text + capsys.readouterr().out  # where an earlier test has left a shell, that prints it
-    assert "what to do is 'dance'; expected one of prepare, train, stop, forget." in said
+    assert "what to do is 'dance'; expected one of prepare, train, measure, stop, forget." in said
     saved = panel.saved
     with pytest.raises(TraitError, match="'saved' trait of a RetrainPanel instance expected a dict"):
         panel.set_state({"saved": "<script>"})
@@ -136,3 +144,13 @@ def test_the_network_of_a_panel_is_its_newest(panel, run, mnist, tmp_path):
         draw_panel(replace(run, model=None), mnist)
     with pytest.raises(PanelError, match="'mnist' has no model"):
         explore_panel(mnist, "mnist")
+
+
+def test_a_challenge_is_named_and_judges_a_retrain_panel(panel, run):
+    challenge = challenge_panel("gap", panel)
+    assert challenge.setup["asks"] == panel.name
+    assert '<mnist-lab view="challenge" which="gap">' in html(challenge)
+    with pytest.raises(PanelError, match="there is no challenge 'gape'; expected one of smallest, gap"):
+        challenge_panel("gape", panel)
+    with pytest.raises(PanelError, match="is no retrain panel; expected the one"):
+        challenge_panel("gap", run)

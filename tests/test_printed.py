@@ -21,7 +21,8 @@ d="M0 0L400 40" style="stroke:var(--figure-colour-2,#d2461e)"/><text y="20" font
 PAGES = {
     "index.html": """
 <h1>The book<a class="headerlink" href="#the-book">#</a></h1>
-<div class="hero"><div class="hero-text"><p><strong>A subtitle.</strong></p><p>A front page.
+<div class="hero"><div class="hero-lead"><p><strong>A subtitle.</strong></p></div>
+<div class="hero-text"><p>A front page.
 <span class="screen-only">Press the button.</span></p>
 <p><a href="notebooks/01_one.html">Begin here</a></p></div></div>
 <div class="toctree-wrapper"><p>tree</p></div><script>script()</script>""",

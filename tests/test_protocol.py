@@ -206,6 +206,20 @@ def test_a_forgotten_run_ends_and_the_next_one_trains(engine):
     assert engine.ended(first)[-1]["ended"] == "stopped"
 
 
+def orders_of_magnitude(norms):
+    return np.log10(max(norms) / min(norms))
+
+
+@pytest.mark.parametrize(("activation", "low", "high"), [("sigmoid", 3, 12), ("relu", 0, 1.5)], ids=["sigmoid", "ReLU"])
+def test_eight_layers_have_gradients_of_many_sizes_with_the_sigmoid_and_of_one_with_relu(engine, activation, low, high):
+    recipe = replace(SMALL, hidden_layers=8, units=100, activation=activation, last_activation=activation)
+    number = engine.train(recipe)
+    engine.say({"do": "measure", "id": number, "on": True})
+    measured = [point["gradients"] for point in points_of(engine.ended(number)) if "gradients" in point]
+    assert len(measured) >= 3 and {len(norms) for norms in measured} == {9}
+    assert all(low < orders_of_magnitude(norms) < high for norms in measured)
+
+
 def test_a_run_that_diverges_says_why(engine):
     _, reports = engine.trained(DIVERGING)
     assert reports[-1]["ended"] == "failed"

@@ -142,6 +142,25 @@ def test_a_run_that_diverges_says_why_and_leaves_the_session_usable(session):
     assert "Run 2 has finished" in session.trained()
 
 
+def test_a_run_without_gradients_is_trained_again_when_they_are_wanted(session):
+    session.evaluate(STORE, True)  # an engine that gives none, and says what it hears
+    session.evaluate("{ session.engine.measure = (id, on) => (window.measured = [id, on]); }")
+    session.trained()
+    assert "was trained without measuring its gradients" in session.evaluate("session.gradients.none")
+    assert session.evaluate("session.gradients.points") == []
+    session.evaluate("session.setMeasuring(true)")
+    session.evaluate("{ session.engine = engine; }")
+    assert "Run 2 has finished" in session.trained()
+    points = session.evaluate("session.gradients.points")
+    assert len(points) >= 2 and {len(point) for point in points} == {3 + 2}
+    assert "had this setting already" in session.trained()
+    assert session.evaluate("JSON.parse(JSON.stringify(session.saved)).measuring")
+    session.evaluate("{ session.engine = { ...engine, measure: (...told) => (window.told = told) }; }")
+    session.evaluate("{ session.running = session.trials[1]; session.setMeasuring(false); session.running = null; }")
+    assert session.evaluate("told") == [session.evaluate("session.trials[1].id"), False]
+    session.evaluate("{ session.engine = engine; }")
+
+
 def test_a_bad_setting_is_a_problem_and_no_error(session):
     session.set(seed=None)
     assert session.state["problem"] == {
@@ -163,7 +182,7 @@ def test_with_early_stopping_the_accuracy_is_that_of_the_weights_that_are_kept(o
     assert len(losses) == best + 3
     when = f"after epoch {best + 1}, whose weights are kept."
     assert said == f"Run 1 has finished: validation accuracy {accuracies[best]:.2%} {when}"
-    name = session.evaluate("networkName(session.network)")
+    name = session.evaluate("session.networkName")
     assert name == f"Run 1, {accuracies[best]:.1%} on the validation set"
     session.set(seed=1)
     said = session.trained("100")
@@ -451,7 +470,7 @@ PRESSES = st.one_of(
             ["wait to the end"],
         ]
     ),
-    st.tuples(st.sampled_from(["setAutomatic", "setPredicting"]), st.booleans()).map(list),
+    st.tuples(st.sampled_from(["setAutomatic", "setPredicting", "setMeasuring"]), st.booleans()).map(list),
     st.tuples(NUMBERS, st.booleans(), st.booleans()).map(
         lambda c: ["change", c[0], {"name": "mine", "pinned": c[1], "hidden": c[2]}]
     ),

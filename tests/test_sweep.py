@@ -172,10 +172,10 @@ def test_a_damaged_file_is_set_aside_and_its_run_done_again(table, mnist, store,
     key = run_key(SMALL, 0, mnist)
     path = store / f"{key}.json"
     path.write_bytes(damage)
-    with pytest.warns(UserWarning, match=f"set aside as {key}.damaged, and its run done again"):
+    with pytest.warns(UserWarning, match=f"set aside as {key}.json.damaged, and its run done again"):
         again = sweep(RECIPES, range(2), mnist, store, workers=2)
     pd.testing.assert_frame_equal(without_seconds(again), without_seconds(table))
-    assert path.with_suffix(".damaged").read_bytes() == damage
+    assert path.with_name(f"{key}.json.damaged").read_bytes() == damage
 
 
 def test_a_failing_run_is_recorded_and_the_others_go_on(mnist, tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mnist_helpers import training
 from mnist_helpers.data import Split
@@ -220,6 +221,36 @@ def test_it_reports_within_an_epoch_and_at_its_end(mnist):
 def test_reports_do_not_change_the_run(mnist):
     slow = train(SHORT, mnist, report=lambda report: time.sleep(0.01), progress=False)
     assert without_seconds(slow) == without_seconds(train(SHORT, mnist, progress=False))
+
+
+@pytest.mark.parametrize("name", ["article", "batch norm", "dropout and distortions"])
+def test_measuring_the_gradients_changes_no_bit_of_the_weights(mnist, name):
+    recipe = VARIANTS.get(name) or replace(SHORT, dropout=0.2, rotation=10.0, ema_momentum=0.9, hidden_layers=2)
+    measure, reports = threading.Event(), []
+    weights = []
+    for _ in range(2):
+        run = train(recipe, mnist, 3, reports.append, progress=False, measure=measure)
+        weights.append(run.model.get_weights())
+        measure.set()
+    for plain, measured in zip(*weights, strict=True):
+        np.testing.assert_array_equal(plain, measured)
+    lengths = [0 if report.gradients is None else len(report.gradients) for report in reports]
+    half = next(place for place, report in enumerate(reports) if place and report.epoch == 1 < reports[place - 1].epoch)
+    assert set(lengths[:half]) == {0} and set(lengths[half:]) == {recipe.hidden_layers + 1}
+
+
+def test_the_first_norms_are_those_of_the_untrained_network(mnist):
+    recipe = replace(ARTICLE, training_images=500, epochs=1, activation="sigmoid", last_activation="sigmoid")
+    reports, measure = [], threading.Event()
+    measure.set()
+    train(recipe, mnist, 5, reports.append, progress=False, measure=measure)
+    model = build_model(recipe, 5)
+    with tf.GradientTape() as tape:  # as chapter 3 measures it
+        logits = model(mnist.train.flat[:500])
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(mnist.train.labels[:500], logits)
+    matrices = [variable for variable in model.trainable_variables if len(variable.shape) == 2]
+    norms = [float(tf.norm(part)) for part in tape.gradient(loss, matrices)]
+    assert reports[0].gradients == pytest.approx(norms, rel=1e-4)
 
 
 @pytest.mark.slow

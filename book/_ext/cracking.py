@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 from chapters import let_kernels_find_quotes
 from docutils import nodes
+from jupyter_cache import get_cache
 from sphinx.transforms import SphinxTransform
 
-from mnist_helpers.controls import panel_setup
-from mnist_helpers.data import Mnist, Split, load_mnist
+from mnist_helpers.controls import CHALLENGES, panel_setup
+from mnist_helpers.data import Mnist, Split, load_mnist, split_order
 
 try:
     import minify
@@ -62,8 +63,19 @@ def execution_cache(build: Path) -> Path:
     return build / ".jupyter_cache" / digest.hexdigest()[:16]
 
 
+def is_damaged(cache: Path) -> bool:
+    """Say whether a cache of executed chapters cannot be read to its end, as after a full disk."""
+    try:
+        records = get_cache(cache).list_cache_records()
+        for record in records:
+            get_cache(cache).get_cache_bundle(record.pk)
+    except Exception:  # whatever SQLite and the reader of notebooks make of it
+        return True
+    return False
+
+
 def set_cache_path(app, config) -> None:
-    """Point myst-nb to the cache, and clear away what was cached for other helpers."""
+    """Point myst-nb to the cache, and clear away what was cached for other helpers, or is damaged."""
     build = Path(app.outdir).parent
     current = execution_cache(build)
     config.nb_execution_cache_path = str(current)
@@ -71,7 +83,7 @@ def set_cache_path(app, config) -> None:
     os.environ.setdefault("MNIST_HELPERS_RUNS", str(build / ".runs"))
     let_kernels_find_quotes()
     for stale in current.parent.glob("*"):
-        if stale != current:
+        if stale != current or is_damaged(stale):
             shutil.rmtree(stale)
 
 
@@ -119,8 +131,11 @@ def write_lab(folder: Path) -> None:
                 if path.name != "jupyter_widget.js":
                     write(path, place / path.name)
     shutil.copy(ROOT / "mnist_helpers" / "engine.c", folder / "source")
-    for path in [*(LAB / "generated").iterdir(), ROOT / "mnist_helpers" / "keras_program.txt"]:
+    helpers = ROOT / "mnist_helpers"
+    for path in [*(LAB / "generated").iterdir(), helpers / "keras_program.txt", helpers / "data_files.json"]:
         shutil.copy(path, folder)
+    # For a reader's own images, which are as many as MNIST's, and split alike.
+    (folder / "split_order.bin").write_bytes(split_order(60_000).astype("<u2").tobytes())
     mnist = load_mnist()
     collections = [
         {"file": name, "bytes": write_images(folder / name, mnist, chosen)} | lengths(mnist, chosen)
@@ -128,7 +143,8 @@ def write_lab(folder: Path) -> None:
     ]
     keras = json.loads((LAB / "generated" / "keras_results.json").read_text(encoding="utf-8"))
     keras["runs"] = [run for run in keras["runs"] if not run["settings"]]  # the article's alone, to be there at once
-    setup = panel_setup() | {"collections": collections, "names": mnist.class_names, "keras": keras}
+    own = {"collections": collections, "names": mnist.class_names, "keras": keras}
+    setup = panel_setup() | own | {"challenges": CHALLENGES}
     (folder / "setup.json").write_text(json.dumps(setup), encoding="utf-8")
 
 

@@ -4,7 +4,8 @@
 //
 // What differs from the article's recipe is in `recipe`; without `controls` all of them are shown. The views "draw" and
 // "explore" ask the network of the retrain panel before them, or, with a recipe, one of their own, and "challenge" judges
-// that panel's runs; "step" and "descent" show what stands in `setup`.
+// that panel's runs; "sheet" asks a small network that comes with the page; "step" and "descent" show what stands in
+// `setup`. A retrain panel with a button inside waits for that to be pressed, and then trains at once.
 //
 // Until the page has settled and a reader comes near, nothing is loaded, and what stands inside the element is seen; it is
 // also what is printed. Then come the programs, and the images with a wish alone: when a hand or the keyboard's focus
@@ -60,30 +61,43 @@ async function imagesLine(session) {
   return h("p", { class: "lab-images" }, text, bar);
 }
 
-// What asks a session's network.
-async function asking(element, setup, view, wished = (session) => session.prepare()) {
-  const session = await element.partner(setup);
-  onWish(element, () => wished(session));
+// What asks a session's network: another view when its panel has taken other images, with a session of their own.
+async function asking(element, setup, viewOf, wished = (session) => session.prepare()) {
   const holder = document.createElement("div");
-  holder.append(view(session), await imagesLine(session));
+  let asked, view;
+  async function show() {
+    const session = await element.partner(setup);
+    if (session === asked) return;
+    asked = session;
+    view?.leave();
+    view = viewOf(session);
+    holder.replaceChildren(view.node, await imagesLine(session));
+  }
+  document.addEventListener("otherimages", show);
+  await show();
+  onWish(element, () => wished(asked));
   return holder;
 }
 
+// Tells the page what was answered to a drawing.
+const tellDrawn = (probabilities) => document.dispatchEvent(new CustomEvent("drawn", { detail: probabilities }));
+
 const PANELS = {
   retrain: async (element, setup) => (await import("./retrain_in_page.js")).retrain(element, setup, onWish),
-  challenge: async (element, setup) => (await import("./challenges.js")).challenge(element, setup),
+  async challenge(element, setup) {
+    const [{ challengeView }, { searchOf }] = await Promise.all([import("./panel/challenge_view.js"), import("./setting_in_address.js")]);
+    const session = await element.partner(setup), name = element.getAttribute("which");
+    return challengeView(session.mnist ?? session, name, setup.challenges[name], (...setting) => searchOf(1, ...setting)).node;
+  },
   async draw(element, setup) {
     const { drawView } = await import("./panel/draw_view.js");
-    const answered = (probabilities) => {
-      element.probabilities = probabilities;
-      element.dispatchEvent(new Event("drawn", { bubbles: true }));
-    };
-    return asking(element, setup, (session) => drawView(session, setup.names, answered).node);
+    // Challenges are about MNIST's digits.
+    return asking(element, setup, (session) => drawView(session, session.setup.names, session.mnist ? () => tellDrawn() : tellDrawn));
   },
   async explore(element, setup) {
     const { exploreView } = await import("./panel/explore_view.js");
     // A network of its own is trained to be seen.
-    return asking(element, setup, (session) => exploreView(session, setup.names).node, (session) => session[session === element.session ? "train" : "prepare"]());
+    return asking(element, setup, (session) => exploreView(session, session.setup.names), (session) => session[session === element.session ? "train" : "prepare"]());
   },
 };
 
@@ -97,6 +111,8 @@ class MnistLab extends HTMLElement {
   #opening = null;
 
   async connectedCallback() {
+    const button = this.querySelector(":scope > button");
+    if (button) return button.addEventListener("click", () => this.#begin());
     await settled();
     const watch = new IntersectionObserver((entries) => {
       if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
@@ -104,6 +120,18 @@ class MnistLab extends HTMLElement {
       this.open();
     }, { rootMargin: "700px" });
     watch.observe(this);
+  }
+
+  // The panel takes the place of the button, and its focus.
+  async #begin() {
+    this.setAttribute("coming", "");
+    await this.open();
+    this.removeAttribute("coming");
+    if (!this.session) return;
+    this.session.train();
+    const panel = this.querySelector(".mnist-panel");
+    panel.tabIndex = -1;
+    panel.focus();
   }
 
   // Once, whoever asks for it: the reader who comes near, or a panel that needs this one's network.
@@ -131,6 +159,7 @@ class MnistLab extends HTMLElement {
     const view = this.getAttribute("view");
     if (SHOWN[view]) return SHOWN[view](JSON.parse(this.getAttribute("setup")));
     if (typeof WebAssembly === "undefined" || typeof DecompressionStream === "undefined") throw new Error("old browser");
+    if (view === "sheet") return (await import("./small_network.js")).sheet(tellDrawn);
     return PANELS[view](this, await loadSetup());
   }
 
@@ -153,7 +182,7 @@ class MnistLab extends HTMLElement {
     trouble.className = "lab-trouble";
     trouble.setAttribute("role", "status");
     if (error.message === "old browser") {
-      trouble.textContent = "This browser is too old to train here, so this is a picture. A newer one trains the network in the page.";
+      trouble.textContent = "This browser is too old for the live panel, so this is a picture. A newer one has the panel itself.";
     } else {
       trouble.textContent = "The live panel could not be loaded. ";
       const retry = document.createElement("button");

@@ -3,7 +3,7 @@
 
 import { showBand, showFirstBand } from "./keras_band.js";
 import { retrainView } from "./panel/retrain_view.js";
-import { megabytes, Session } from "./panel/session.js";
+import { Session } from "./panel/session.js";
 import { addressNow, comparedInAddress, fromAddress, toAddress } from "./setting_in_address.js";
 import { engine } from "./worker_engine.js";
 
@@ -28,32 +28,41 @@ export function sessionInAddress(element, setup) {
 }
 
 export async function retrain(element, setup, onWish) {
-  const session = sessionInAddress(element, setup), names = namesOf(element, setup), place = placeOf(element);
-  const kept = element.hasAttribute("compact") ? null : await keptNote(session, place);
-  showFirstBand(session);
-  element.session = session;
-  session.listen((what) => {
-    if (what === "live") return;
-    toAddress(place, session);
-    showBand(session);
-  });
+  const mnist = sessionInAddress(element, setup), names = namesOf(element, setup), place = placeOf(element);
   const holder = document.createElement("div");
+  const compact = element.hasAttribute("compact"); // without notes
+  const notes = compact ? null : await import("./images_note.js").catch(() => null);
+  const kept = compact ? null : await keptNote(mnist, place);
+  const panel = { element, holder, mnist, follow, show };
   let leave = () => {};
-  function build() {
+
+  function follow(session) {
+    session.listen((what) => {
+      if (what === "live" || session !== element.session) return;
+      toAddress(place, session);
+      if (session === mnist) showBand(session);
+    });
+  }
+
+  function show(session) {
     leave();
-    const view = retrainView(session, names);
+    element.session = session;
+    const view = retrainView(session, names, () => import("./panel/gradients_chart.js"));
     leave = view.leave;
-    view.node.classList.toggle("compact", element.hasAttribute("compact"));
-    view.node.append(imagesNote(session, build));
+    view.node.classList.toggle("compact", compact);
+    if (notes) view.node.append(...notes.imagesNotes(session, panel));
     const trials = view.node.querySelector(".trials");
-    if (kept) trials.append(kept);
+    if (kept && session === mnist) trials.append(kept);
     if (session.compared) engine.part("compare_view").then(({ showComparison }) => showComparison(session, trials), () => {});
     holder.replaceChildren(view.node);
   }
-  build();
+
+  showFirstBand(mnist);
+  follow(mnist);
+  show(mnist);
   onWish(element, () => {
-    session.prepare();
-    showBand(session);
+    mnist.prepare();
+    showBand(mnist);
   });
   return holder;
 }
@@ -62,39 +71,4 @@ export async function retrain(element, setup, onWish) {
 async function keptNote(session, place) {
   const keeping = await import("./kept_runs.js").catch(() => null);
   return keeping?.keepRuns(session, place);
-}
-
-// What is different here from Keras, and a way to be rid of a part of it.
-function imagesNote(session, rebuild) {
-  const note = document.createElement("p");
-  note.className = "help images-note";
-  const few = session.images === session.setup.collections[0];
-  const [training, validation] = [session.images.training, session.images.validation].map((number) => number.toLocaleString("en-GB"));
-  note.textContent =
-    `This trains in your browser, on ${training} of MNIST's images with ${validation} for validation. The random numbers are not those of Keras, ` +
-    `so expect its result within the spread over seeds${few ? ", with fewer images" : ""}. `;
-  if (!few) return note;
-  const all = session.setup.collections[1];
-  const load = document.createElement("button");
-  load.type = "button";
-  load.textContent = `Load all 60,000 images (${megabytes(all.bytes)})`;
-  const status = document.createElement("span");
-  status.setAttribute("role", "status");
-  load.onclick = async () => {
-    load.disabled = true;
-    const tell = () => (status.textContent = ` ${Math.round(100 * (session.engine.loaded.get(all.address) ?? 0))}%`);
-    session.engine.loading.add(tell);
-    try {
-      await session.loadAll();
-      rebuild();
-    } catch (error) {
-      status.textContent = ` ${error.message}`;
-      load.textContent = "Try again";
-      load.disabled = false;
-    } finally {
-      session.engine.loading.delete(tell);
-    }
-  };
-  note.append(load, status);
-  return note;
 }

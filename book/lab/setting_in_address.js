@@ -31,6 +31,13 @@ function settingIn(wanted, place, session, names) {
 
 const whole = (text, [lowest, highest]) => (/^\d+$/.test(text) && text >= lowest && text <= highest ? Number(text) : undefined);
 
+// The search of the page's address with a setting for the panel at this place.
+export function searchOf(place, settings, origin) {
+  const { searchParams } = new URL(location);
+  tell(searchParams, place, settings, origin);
+  return `?${searchParams}`;
+}
+
 export function toAddress(place, session) {
   moved.set(place, session);
   write();

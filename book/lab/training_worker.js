@@ -182,6 +182,10 @@ class Network {
     return { total, units: pictures };
   }
 
+  gradientNorms() {
+    return Array.from({ length: this.recipe.hidden_layers + 1 }, (_, layer) => this.exports.gradient_norm(layer));
+  }
+
   probabilities(pixels) {
     this.bytes.set(pixels, this.pixels);
     return Array.from(new Float32Array(this.exports.memory.buffer, this.exports.predict(), 10));
@@ -328,17 +332,20 @@ async function trainEpoch(id, run, recipe, splits, order, epoch, steps) {
       await turn();
       if (run.stopped) return epochSums;
     }
+    // The first point comes at once, and the last of an epoch with the epoch's own.
+    const due = performance.now() - pointed >= MILLISECONDS_BETWEEN_POINTS || (epoch === 0 && step === 0) || step === steps - 1;
+    const gradients = due && network.gradientNorms(); // which the update takes away
     network.exports.update(learningRate(recipe, steps, epoch * steps + step), recipe.weight_decay);
     if (recipe.ema_momentum) network.exports.average(recipe.ema_momentum);
     done += batch.length;
-    // The first point comes at once, and the last of an epoch with the epoch's own.
-    if (performance.now() - pointed >= MILLISECONDS_BETWEEN_POINTS || (epoch === 0 && step === 0) || step === steps - 1) {
+    if (due) {
       const before = done - point.images;
       report(id, {
         at: epoch + (before + done) / 2 / order.length,
         fraction: (epoch + done / order.length) / recipe.epochs,
         loss: point.loss / point.images,
         accuracy: point.right / point.images,
+        gradients,
       });
       point = { loss: 0, right: 0, images: 0 };
       pointed = performance.now();
@@ -429,7 +436,9 @@ const orders = {
   stop({ id }) {
     if (running.has(id)) running.get(id).stopped = true;
   },
-  forget({ id }) {
+  measure() {}, // it costs next to nothing here, so each point has them
+  forget({ id, address }) {
+    collections.delete(address);
     orders.stop({ id });
     if (asked.id === id) asked = { id: null, network: null };
   },

@@ -3,6 +3,7 @@
 It needs the built site, and a browser, as the tests do.
 """
 
+import json
 import sys
 from io import BytesIO
 from pathlib import Path
@@ -11,25 +12,26 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
-from browsing import NO_BROWSER, SECONDS, launched, served  # noqa: E402
+from browsing import NO_BROWSER, SECONDS, draw, launched, served  # noqa: E402
 from playwright.sync_api import expect  # noqa: E402
 
 SITE = ROOT / "book" / "_build" / "html"
 PICTURE = ROOT / "book" / "assets" / "front-page.png"
 SIZE = {"width": 1280, "height": 800}
+DRAWINGS = json.loads((ROOT / "tests" / "drawings.json").read_text(encoding="utf-8"))
+FIVE = next(drawing["strokes"] for drawing in DRAWINGS if drawing["digit"] == 5)
 
 
 def take(address: str) -> bytes:
-    """Give a picture of the front page, with a network trained in its panel."""
+    """Give a picture of the front page, with a digit drawn on its sheet."""
     with launched() as browser:
         if browser is None:
             sys.exit(NO_BROWSER)
         page = browser.new_context(viewport=SIZE, color_scheme="light", reduced_motion="reduce").new_page()
         page.goto(address)
-        panel = page.locator(".mnist-panel.retrain")
-        expect(panel).to_be_visible(timeout=20 * SECONDS)
-        panel.get_by_role("button", name="Train", exact=True).click()
-        expect(panel.locator(".message")).to_contain_text("has finished", timeout=60 * SECONDS)
+        expect(page.locator(".sheet")).to_be_visible(timeout=20 * SECONDS)
+        draw(page, FIVE)
+        expect(page.locator(".verdict")).to_contain_text("It reads 5")
         page.evaluate("document.activeElement.blur()")
         return page.screenshot()
 

@@ -3,7 +3,7 @@
 import { h, say } from "./elements.js";
 import { percent } from "./session.js";
 
-const CHART = { left: 50, right: 12, top: 26, bottom: 30 };
+export const CHART = { left: 50, right: 12, top: 26, bottom: 30 };
 
 export function legend(key, hasBand) {
   return h(
@@ -86,8 +86,7 @@ function chart(name, reading, which, scaleFor) {
         h("line", { x1: left, x2: width - right, y1: y(tick), y2: y(tick) }),
         h("text", { x: left - 6, y: y(tick) + 4, "text-anchor": "end" }, scale.write(tick)),
       ]),
-      ...epochTicks(last).map((epoch) => h("text", { x: x(epoch), y: height - bottom + 16, "text-anchor": "middle" }, String(epoch))),
-      h("text", { x: width - right, y: height - 2, "text-anchor": "end" }, "epoch"),
+      ...epochAxis(last, x, width - right, height),
     );
     // The band goes from the mean less one deviation to the mean and one, and there and back again.
     const edge = (sign) => keras.map(([mean, deviation], i) => [x(i + 1), clip(y(mean + sign * deviation))]);
@@ -122,10 +121,14 @@ function chart(name, reading, which, scaleFor) {
 }
 
 // A line through the points that are within the axes; it breaks where they are not.
-const path = (points, within) =>
+export const path = (points, within) =>
   points.map((point, i) => (!within(point) ? "" : `${i && within(points[i - 1]) ? "L" : "M"}${point[0].toFixed(1)} ${point[1].toFixed(1)}`)).join("");
 
-function epochTicks(last) {
+// The numbers of the epochs below a chart, up to its right edge.
+export function epochAxis(last, x, right, height) {
   const step = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000].find((step) => last / step <= 10) ?? 5000;
-  return Array.from({ length: Math.floor(last / step) + 1 }, (_, i) => i * step);
+  return [
+    ...Array.from({ length: Math.floor(last / step) + 1 }, (_, i) => h("text", { x: x(i * step), y: height - CHART.bottom + 16, "text-anchor": "middle" }, String(i * step))),
+    h("text", { x: right, y: height - 2, "text-anchor": "end" }, "epoch"),
+  ];
 }

@@ -5,8 +5,9 @@ import { button, h, paint, picture, say } from "./elements.js";
 import { follow } from "./network_asked.js";
 
 // A view that asks a session's network, or what stands for one (network_asked.js), about drawings; `answered` is given the
-// ten probabilities, or undefined for a blank sheet. Gives its element, and how to take leave of the session.
-export function drawView(session, names, answered) {
+// ten probabilities, or undefined for a blank sheet. Where no training images are at hand, `brief` leaves out the closest
+// ones. Gives its element, and how to take leave of the session.
+export function drawView(session, names, answered, brief = false) {
   const SIZE = 280;
   let strokes = [];
   let pen = null; // where the keyboard's pen is, and whether it is down
@@ -22,12 +23,15 @@ export function drawView(session, names, answered) {
     const text = h("span");
     return { bar, text, node: h("li", {}, h("b", {}, name), bar, text) };
   });
+  const invitation = h("span", { class: "invitation", "aria-hidden": "true" }, "draw a digit");
   const verdict = h("p", { class: "verdict", role: "status" });
   const seen = h("canvas", { width: 28, height: 28, role: "img", "aria-label": "What the network sees: your drawing, scaled and centred" });
   const closest = h("div", { class: "nearest" });
+  const beside = brief ? [] : [h("h3", {}, "The closest training images"), closest, h("p", { class: "help" }, "By the distance between pixels, shown when you lift the pen.")];
 
   function redraw() {
     context.clearRect(0, 0, SIZE, SIZE);
+    invitation.hidden = Boolean(strokes.length || pen);
     Object.assign(context, { lineWidth: 20, lineCap: "round", lineJoin: "round" });
     context.strokeStyle = context.fillStyle = getComputedStyle(canvas).color;
     for (const stroke of strokes) {
@@ -72,7 +76,7 @@ export function drawView(session, names, answered) {
       session.train(); // the first drawing sets it going, and is answered once there is something to ask
       answer.sentence = "The network is being trained first, and answers in a moment.";
     }
-    if (still) answer.closest = await session.ask("images", null, { split: "training", like: pixels, number: 5 });
+    if (still && !brief) answer.closest = await session.ask("images", null, { split: "training", like: pixels, number: 5 });
   }
 
   function point(event) {
@@ -147,10 +151,10 @@ export function drawView(session, names, answered) {
   });
   const node = h(
     "section",
-    { class: "mnist-panel draw", "aria-label": "Draw a digit" },
-    h("div", {}, h("h3", {}, "Draw here"), canvas, h("div", { class: "buttons" }, button("Clear", clear))),
+    { class: brief ? "mnist-panel draw brief" : "mnist-panel draw", "aria-label": "Draw a digit" },
+    h("div", {}, h("h3", {}, "Draw here"), h("div", { class: "paper" }, canvas, invitation), h("div", { class: "buttons" }, button("Clear", clear))),
     h("div", { class: "answer" }, h("h3", {}, "What it thinks"), who, verdict, h("ol", { class: "shares" }, ...bars.map((bar) => bar.node))),
-    h("div", {}, h("h3", {}, "What the network sees"), seen, h("h3", {}, "The closest training images"), closest, h("p", { class: "help" }, "By the distance between pixels, shown when you lift the pen.")),
+    h("div", { class: "seen" }, h("h3", {}, "What the network sees"), seen, ...beside),
   );
   return { node, leave };
 }

@@ -7,12 +7,18 @@
 //                                                     images first says {loading: address, share} while they come
 //   {do: "train", id, recipe, seed, address, anew}    train; an engine with a store of runs may give a run from it, but
 //                                                     not when asked to train anew
+//   {do: "measure", id, on}                           measure the gradients of that run from now on, or no longer; an
+//                                                     engine to which that costs nothing need not wait to be asked
 //   {do: "stop", id}                                  stop that run, and keep what it has reached
-//   {do: "forget", id}                                stop that run, and drop its network
+//   {do: "forget", id}                                stop that run, and drop its network; in the page, with an
+//                                                     {address} for the id, drop the images from there
 // Reports of a run, in this order; `elapsed` counts the seconds since it began:
 //   {id, at, loss, accuracy, fraction, elapsed}       a point of the training curve: the means over the batches since the
 //                                                     last one, around the epoch `at`, a fraction; then the share that
-//                                                     is done of the whole run
+//                                                     is done of the whole run; where they are measured, also
+//                                                     `gradients`: of each layer, the output's last, the norm of the
+//                                                     gradient of the loss with respect to its weights, on one of
+//                                                     these batches, before its update
 //   {id, epoch, loss, accuracy, val_loss, val_accuracy, seconds, elapsed}     an epoch, from 1, is finished
 //   {id, ended, elapsed, weights, stored, note, why}  "finished", "stopped" or "failed", then with the reason `why`;
 //                                                     `weights` is null, or what brings the network back in questions
@@ -81,6 +87,10 @@ export class Engine {
     if (reports.length && !reports.at(-1).ended) this.#runs.set(id, tell);
     for (const report of reports) tell(report);
     return reports.length > 0;
+  }
+
+  measure(id, on) {
+    if (this.#runs.has(id)) this.post({ do: "measure", id, on });
   }
 
   stop(id) {

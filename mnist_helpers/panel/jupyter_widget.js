@@ -1,11 +1,13 @@
 // The panels as JupyterLab's widgets. A session lives with the widget's model, and not with one view of it; a panel that
 // asks the network of a retrain panel finds that one's session by its name.
 
+import { challengeView } from "./challenge_view.js";
 import { compare } from "./compare_view.js";
 import { descentView } from "./descent_view.js";
 import { drawView } from "./draw_view.js";
 import { Engine } from "./engine_protocol.js";
 import { exploreView } from "./explore_view.js";
+import { gradientsChart } from "./gradients_chart.js";
 import { GivenNetwork } from "./network_asked.js";
 import { retrainView } from "./retrain_view.js";
 import { openRun, saveRun } from "./run_files.js";
@@ -63,12 +65,14 @@ function sessionOf(model) {
 }
 
 const VIEWS = {
-  retrain: (session, { controlNames }) => retrainView(session, controlNames),
+  retrain: (session, { controlNames }) => retrainView(session, controlNames, async () => ({ gradientsChart })),
   explore: (session, { names }) => exploreView(session, names),
+  challenge: (session, { which, challenge }) => challengeView(session, which, challenge),
   draw(session, { names }, model) {
     return drawView(session, names, (probabilities) => {
       model.set("result", probabilities ? { probabilities } : {});
       model.save_changes();
+      document.dispatchEvent(new CustomEvent("drawn", { detail: probabilities }));
     });
   },
 };

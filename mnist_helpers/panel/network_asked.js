@@ -1,7 +1,5 @@
 // The network that the panels for drawing and exploring ask: that of a retrain panel's session, or a given one.
 
-import { networkName } from "./session.js";
-
 // Stands for a session: a network that was given, and stays.
 export class GivenNetwork {
   network = { id: "given", images: {} };
@@ -31,7 +29,7 @@ export function follow(session, milliseconds, act) {
     clearTimeout(due);
     due = setTimeout(() => {
       last = performance.now();
-      act(networkName(session.network));
+      act(session.networkName);
     }, Math.max(0, last + milliseconds - performance.now()));
   };
   const leave = session.listen(look);

@@ -5,8 +5,9 @@ import { button, freshId, h, say } from "./elements.js";
 import { written } from "./recipe_settings.js";
 import { runsTable } from "./runs_table.js";
 
-// A view of a session with the named controls; gives its element, and how to take leave of the session.
-export function retrainView(session, names) {
+// A view of a session with the named controls; gives its element, and how to take leave of the session. `loadGradients`
+// brings gradients_chart.js when it is first wanted.
+export function retrainView(session, names, loadGradients) {
   const { base, most, setup } = session;
   const allImages = (name, value) => name === "training_images" && Math.min(base[name], value) >= most;
   const isArticle = Object.entries(setup.article).every(([name, value]) => base[name] === value || allImages(name, value));
@@ -17,6 +18,7 @@ export function retrainView(session, names) {
   const stop = button("Stop", () => session.stop());
   const reset = button(`Reset to the ${origin}`, () => session.reset(), { title: "The controls go back; your runs stay" });
   const predicting = h("input", { type: "checkbox", title: "Before each training, you are asked what it will reach", onchange: () => session.setPredicting(predicting.checked) });
+  const measuring = h("input", { type: "checkbox", title: "How large the gradient is at each layer, while it trains", onchange: () => session.setMeasuring(measuring.checked) });
   const moving = h("input", { type: "checkbox", onchange: () => session.setAutomatic(moving.checked) });
   const explain = button("Explain", () => explain.setAttribute("aria-pressed", panel.classList.toggle("explained")), {
     class: "explain", title: "What each control does", "aria-pressed": "false",
@@ -71,6 +73,29 @@ export function retrainView(session, names) {
     copying.then(() => say(copied, "Copied."), () => say(copied, "Selected: press Ctrl-C or ⌘C."));
   }
 
+  let gradients = null, coming = null;
+  function showGradients() {
+    const on = session.measuring;
+    measuring.checked = on;
+    if (on) coming ??= loadGradients().then(addGradients, withoutGradients);
+    if (!gradients) return;
+    for (const node of [gradients.chart, gradients.text]) node.toggleAttribute("hidden", !on);
+    if (on) gradients.draw(session.gradients);
+  }
+
+  function addGradients({ gradientsChart }) {
+    gradients = gradientsChart();
+    results.append(gradients.chart);
+    table.node.before(gradients.text);
+    showGradients();
+  }
+
+  function withoutGradients() {
+    coming = null;
+    session.message = "The chart of the gradients could not be loaded. Try again.";
+    session.setMeasuring(false);
+  }
+
   let ended = []; // what is shown of the runs that have ended, made anew only when one of them changes
   function showState() {
     const state = session.state;
@@ -122,6 +147,7 @@ export function retrainView(session, names) {
     say(bandTitle, band ? band.title : "");
     key.hidden = !band;
     for (const chart of charts) chart.draw(series.filter(({ trial }) => !trial.hidden), band);
+    showGradients();
     table.colour(series);
   }
   const order = ({ look }) => (look === "shown" ? 2 : look === "earlier" ? 0 : 1);
@@ -129,17 +155,18 @@ export function retrainView(session, names) {
   const groups = [...new Set(controls.map(({ group }) => group))].map((name) =>
     h("fieldset", {}, h("legend", {}, name), ...controls.filter(({ group }) => group === name).map(({ node }) => node)),
   );
+  const results = h("div", { class: "results" }, legend(key, session.band !== undefined), ...charts.map((chart) => chart.node));
   const panel = h(
     "section",
     { class: "mnist-panel retrain", "aria-label": "Retrain the network" },
     h("p", { class: "task" }, "Change one setting, press Train, and see whether the solid line, on images that are not trained on, ends better than the grey one of the run before."),
-    h("div", { class: "buttons" }, train, stop, reset, h("label", { class: "switch" }, moving, "Retrain as I move"), h("label", { class: "switch" }, predicting, "Predict first"), explain),
+    h("div", { class: "buttons" }, train, stop, reset, h("label", { class: "switch" }, moving, "Retrain as I move"), h("label", { class: "switch" }, predicting, "Predict first"), h("label", { class: "switch" }, measuring, "Gradients"), explain),
     where,
     h(
       "div",
       { class: "columns" },
       h("div", { class: controls.length > 6 ? "controls many" : "controls" }, ...groups),
-      h("div", { class: "results" }, legend(key, session.band !== undefined), ...charts.map((chart) => chart.node)),
+      results,
     ),
     table.node,
     program,

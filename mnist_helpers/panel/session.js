@@ -15,6 +15,7 @@ export class Session {
   message = "";
   automatic = false;
   predicting = false; // whether the reader wants to be asked before a run
+  measuring = false; // whether the gradients are measured
   restoring = false;
   compared = null; // two settings that are put beside each other (compare_view.js)
   band = undefined; // in the book's pages, Keras's result of the nearest setting, if there is one, or null
@@ -108,6 +109,13 @@ export class Session {
     this.tell();
   }
 
+  // Of the run that trains too, and of each from now on.
+  setMeasuring(on) {
+    this.measuring = on;
+    if (this.running) this.engine.measure(this.running.id, on);
+    this.tell();
+  }
+
   get asking() {
     return this.#asked === this.settings;
   }
@@ -121,7 +129,7 @@ export class Session {
     if (this.running && !this.changed) return;
     const [recipe, seed] = this.job;
     const known = this.trials.filter((trial) => trial.state === "finished" && trial.images === this.images && trial.seed === seed && same(recipe, trial.recipe));
-    const again = known.find(({ weights }) => weights);
+    const again = known.find((trial) => trial.weights && !(this.measuring && !measuredIn(trial).length));
     if (again) {
       this.#abandon();
       this.shown = again;
@@ -140,8 +148,9 @@ export class Session {
     this.message = this.share < 1 ? COMING : "";
     this.#asked = null;
     this.shown = this.running = trial;
-    const order = { recipe, seed, address: this.images.address, anew: known.length > 0 };
+    const order = { recipe, seed, address: this.images.address, anew: known.length > 0 || this.measuring };
     trial.id = this.engine.train(order, (report) => this.#hear(trial, report));
+    if (this.measuring) this.engine.measure(trial.id, true);
     this.tell();
   }
 
@@ -256,6 +265,15 @@ export class Session {
     return [this.shown, ...[...this.trials].reverse()].find((trial) => trial && (trial.weights || trial === live)) ?? null;
   }
 
+  // As a panel that asks it names it.
+  get networkName() {
+    const { network } = this;
+    if (!network) return "no network yet";
+    const state = { training: " (training)", stopped: " (stopped)" }[network.state] ?? "";
+    const accuracy = reached(network);
+    return `${titleOf(network)}${state}${accuracy === undefined ? "" : `, ${(100 * accuracy).toFixed(1)}% on the validation set`}`;
+  }
+
   // Take all images from now on; throws if they do not come.
   async loadAll() {
     const all = this.setup.collections[1];
@@ -288,13 +306,13 @@ export class Session {
 
   get saved() {
     const keep = ({ id, number, recipe, seed, predicted, test, name, pinned, hidden }) => ({ id, number, recipe, seed, predicted, test, name, pinned, hidden });
-    const { settings, automatic, predicting, shown, trials, running } = this;
-    return { settings, automatic, predicting, shown: shown?.number ?? null, trials: [...trials, running].filter(Boolean).map(keep) };
+    const { settings, automatic, predicting, measuring, shown, trials, running } = this;
+    return { settings, automatic, predicting, measuring, shown: shown?.number ?? null, trials: [...trials, running].filter(Boolean).map(keep) };
   }
 
-  async restore({ settings, automatic, predicting, shown, trials }) {
+  async restore({ settings, automatic, predicting, measuring, shown, trials }) {
     this.restoring = true;
-    Object.assign(this, { settings: settings ?? this.settings, automatic: automatic ?? false, predicting: predicting ?? false });
+    Object.assign(this, { settings: settings ?? this.settings, automatic: automatic ?? false, predicting: predicting ?? false, measuring: measuring ?? false });
     this.#number = Math.max(this.#number, ...trials.map(({ number }) => number));
     const before = [...this.trials, this.shown];
     const found = (await Promise.all(trials.map((known) => this.#recall(known)))).filter(Boolean);
@@ -368,6 +386,14 @@ export class Session {
     );
   }
 
+  // Of the shown run, the points of its curve that have the norms of the gradients, and what to say where none has.
+  get gradients() {
+    const trial = this.shown;
+    if (!trial) return null;
+    const title = titleOf(trial), none = trial.ended ? `${title} was trained without measuring its gradients. Train its setting again to see them.` : "";
+    return { title, none, epochs: trial.recipe.epochs, points: measuredIn(trial) };
+  }
+
   view(trial) {
     const { history, curve, number, state, stored, recipe, seconds, predicted, test, weights, pinned, hidden } = trial;
     const few = trial.images.training < this.most ? " (fewer images loaded)" : "";
@@ -390,6 +416,7 @@ export class Session {
 export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 export const percent = (share) => `${(100 * share).toFixed(2)}%`;
 export const same = (first, second) => Object.keys(first).every((name) => first[name] === second[name]);
+const measuredIn = ({ curve }) => curve.filter((point) => point.length > 3);
 export const titleOf = (trial) => trial.name || `Run ${trial.number}`;
 const epochOf = ({ fraction, recipe: { epochs } }) => `${Math.min(Math.floor(fraction * epochs) + 1, epochs)} of ${epochs}`;
 
@@ -415,14 +442,6 @@ function points(share, other) {
 
 const missedBy = (trial) => points(trial.predicted, reached(trial));
 const verdict = (miss) => (miss ? `${Math.abs(miss).toFixed(2)} points too ${miss > 0 ? "high" : "low"}` : "exactly right");
-
-// A trial's network, as a panel that asks it names it.
-export function networkName(trial) {
-  if (!trial) return "no network yet";
-  const state = { training: " (training)", stopped: " (stopped)" }[trial.state] ?? "";
-  const accuracy = reached(trial);
-  return `${titleOf(trial)}${state}${accuracy === undefined ? "" : `, ${(100 * accuracy).toFixed(1)}% on the validation set`}`;
-}
 
 function outcome(trial) {
   if (trial.state === "failed") return `${titleOf(trial)} failed.`;
@@ -451,7 +470,7 @@ function take(trial, report) {
     // A stop that came when all was done has stopped nothing.
     Object.assign(trial, { ended: true, state: report.ended, weights: report.weights ?? null, stored: report.stored ?? false });
   } else if (report.at) {
-    addPoint(trial, [report.at, report.loss, report.accuracy]);
+    addPoint(trial, [report.at, report.loss, report.accuracy, ...(report.gradients ?? [])]);
     trial.fraction = report.fraction;
     trial.first ??= [trial.seconds, trial.fraction];
   } else for (const name of Object.keys(trial.history)) trial.history[name].push(report[name]);

@@ -27,7 +27,7 @@ from urllib.parse import urlencode
 from run import PAUSE, Turns, markdown
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from browsing import NO_BROWSER, SECONDS, launched
+from browsing import NO_BROWSER, SECONDS, draw, launched
 from playwright.sync_api import expect
 
 from mnist_helpers.data import load_mnist
@@ -36,6 +36,9 @@ from mnist_helpers.recipe import ARTICLE, CRACK_99
 HERE = Path(__file__).parent
 BOOK = HERE.parents[1] / "book"
 PAGE = BOOK / "lab_speed.md"
+DRAWINGS = json.loads((HERE.parent / "drawings.json").read_text(encoding="utf-8"))
+SLOWER = 4  # as Lighthouse slows a machine down to that of a middling phone
+WATCH_ONE_LEARN = "Now watch one learn"
 RECIPE = replace(ARTICLE, training_images=10_000)
 ROUNDS = 7
 CRACKED = 0.99  # validation accuracy of the last challenge
@@ -93,6 +96,19 @@ WATCH = """() => {
         seen.gap = Math.max(seen.gap, now - last);
         last = now;
         if (seen.on) requestAnimationFrame(frame);
+    });
+}"""
+# From each touch of the sheet to the frame that shows its answer.
+ANSWERS = """() => {
+    window.waited = [];
+    let touched = null;
+    const touch = ({timeStamp}) => (touched ??= timeStamp);
+    for (const type of ["pointerdown", "pointermove", "pointerup"])
+        document.querySelector(".sheet").addEventListener(type, touch, {capture: true});
+    document.addEventListener("drawn", () => {
+        const since = touched;
+        touched = null;
+        if (since !== null) requestAnimationFrame(() => setTimeout(() => waited.push(performance.now() - since)));
     });
 }"""
 SEEN = "() => ((seen.on = false), seen.end(), [seen.task, seen.gap])"
@@ -290,6 +306,25 @@ def milliseconds(seconds):
     return f"{1000 * seconds:.0f} ms"
 
 
+def drawing(browser, front_page):
+    """How long the forty drawings wait for the answer of the front page's network, on a machine as slow as a phone."""
+    page = browser.new_context(viewport={"width": 390, "height": 844}, bypass_csp=True).new_page()
+    page.goto(front_page)
+    page.locator('mnist-lab[view="sheet"]').scroll_into_view_if_needed()
+    expect(page.locator(".sheet")).to_be_visible(timeout=LONGEST * SECONDS)
+    page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
+    page.evaluate(ANSWERS)
+    for each in DRAWINGS:
+        draw(page, each["strokes"])
+        page.get_by_role("button", name="Clear").click()
+    waited = [each / SECONDS for each in page.evaluate("waited")]
+    page.context.close()
+    return [
+        ["answers", "median", "longest"],
+        [f"{len(waited):,}", milliseconds(statistics.median(waited)), milliseconds(max(waited))],
+    ]
+
+
 def stutter(browser, lab, rounds):
     """How long the page's own thread is busy at a stretch while the article's network is trained."""
     tasks, gaps = [], []
@@ -309,23 +344,28 @@ def stutter(browser, lab, rounds):
 
 
 def sizes(browser, front_page, folder):
-    """What a reader's browser loads to train on the front page, and what it loads only for the other panels."""
-    with LabPage(browser, front_page) as page:
-        page.first_point()
-        requests = {url.partition("?")[0] for url in page.requests}
+    """What a reader's browser loads to draw and to train on the front page, and what it loads only for other panels."""
+    page = browser.new_page()
+    requests = set()
+    page.on("request", lambda request: requests.add(request.url.partition("?")[0]))
+    page.goto(front_page, wait_until="networkidle")
+    page.get_by_role("button", name=WATCH_ONE_LEARN).click()
+    message = page.locator(".mnist-panel.retrain .message")
+    expect(message).to_contain_text("has finished", timeout=LONGEST * SECONDS)
+    page.close()
     at = front_page.rpartition("/")[0] + "/lab/"
     programs = [path for path in sorted(folder.rglob("*")) if path.suffix in (".js", ".css", ".wasm", ".txt")]
     programs = [path for path in programs if folder / "source" not in path.parents]
     first = [path for path in programs if at + path.relative_to(folder).as_posix() in requests]
     later = [path for path in programs if path not in first and path.suffix != ".wasm"]
     table = [["file", "bytes", "after gzip -9"]]
-    for paths, name in ((first, "to train"), (later, "for drawing, exploring and the program")):
+    for paths, name in ((first, "to draw and to train"), (later, "for exploring, the program and the rest")):
         packed = [len(gzip.compress(path.read_bytes(), 9, mtime=0)) for path in paths]
         for path, size in zip(paths, packed, strict=True):
             table.append([path.relative_to(folder).as_posix(), f"{path.stat().st_size:,}", f"{size:,}"])
         table.append([f"together, {name}", f"{sum(path.stat().st_size for path in paths):,}", f"{sum(packed):,}"])
-    images = (folder / "images.bin.gz").stat().st_size
-    return [*table, ["images.bin.gz", f"{images:,}", "packed already"]]
+    packed_already = [folder / name for name in ("small_network.bin", "images.bin.gz")]
+    return table + [[path.name, f"{path.stat().st_size:,}", "packed already"] for path in packed_already]
 
 
 # ---------------------------------------------------------------- the surroundings
@@ -390,7 +430,7 @@ def main() -> None:
             shutil.copy(HERE / name, root)
         notes = []
         rivals = [stack.enter_context(served(root, isolated)) for isolated in (False, True)]
-        lab = f"{rivals[0]}/book/{file}"
+        lab, front_page = (f"{rivals[0]}/book/{name}" for name in (file, "index.html"))
         if not install_packages(root, options.packages):
             rivals = []
             notes.append("npm was not found on this machine, so the other libraries for browsers are left out.")
@@ -403,7 +443,8 @@ def main() -> None:
             CRACKING: cracking(browser, lab),
             "What a reader waits for": waits(browser, lab, options.rounds),
             "While it trains": stutter(browser, lab, options.rounds),
-            "What is loaded": sizes(browser, f"{lab.rpartition('/')[0]}/index.html", options.site / "lab"),
+            "A drawing": drawing(browser, front_page),
+            "What is loaded": sizes(browser, front_page, options.site / "lab"),
         }
         text = PAGE_HEAD.format(
             date=datetime.date.today().isoformat(), machine=machine(browser, rivals), rounds=options.rounds
@@ -445,9 +486,12 @@ EXPLANATIONS = {
     "another moment of the training in each round.",
     "While it trains": "On the page's main thread, which has to answer the reader, during ten epochs of the article's "
     "network. Sixty frames a second are 17 ms apart.",
-    "What is loaded": "What the panel of the front page needs to train, with the engine's variant that this browser "
-    "takes, and what comes only with the other panels. A server that packs files on their way sends about the second "
-    "figure; the images are packed as they are.",
+    "A drawing": f"The {len(DRAWINGS)} drawings that the tests use, drawn on the sheet of the front page with the "
+    f"processor slowed down {SLOWER} times, as Lighthouse does it to see what a phone would: from a touch of the pen "
+    "to the frame that shows what the network makes of it.",
+    "What is loaded": "What the front page needs, for its sheet and then to train, with the engine's variant that this "
+    "browser takes, and what comes only with other panels. A server that packs files on their way sends about the "
+    "second figure; the small network and the images are packed as they are.",
 }
 
 

@@ -21,7 +21,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2] / "book" / "_ext"))
 from browsing import BROWSERS, NO_BROWSER
+from light import pages_of
 
 SITE = Path(__file__).parents[2] / "book" / "_build" / "html"
 PACKAGE = "lighthouse@12.8.2"  # the last for Node 18 and 20
@@ -109,8 +111,8 @@ def main() -> None:
         sys.exit(
             NO_BROWSER if npm else "npm was not found. Install Node.js, which brings it; Lighthouse comes from there."
         )
-    found = [*options.site.glob("*.html"), *options.site.glob("notebooks/*.html")]
-    pages = options.pages or sorted(path.relative_to(options.site).as_posix() for path in found)
+    read = [path for path in pages_of(options.site) if 'http-equiv="refresh"' not in path.read_text(encoding="utf-8")]
+    pages = options.pages or sorted(path.relative_to(options.site).as_posix() for path in read)
     with tempfile.TemporaryDirectory() as folder, served(options.site) as address:
         quiet = ("--silent", "--no-audit", "--no-fund", "--ignore-scripts")
         subprocess.run([npm, "install", *quiet, "--prefix", folder, PACKAGE], check=True)
