@@ -584,6 +584,7 @@ def test_what_it_takes_to_train_is_below_35_kilobytes(visit, address, site):
     later = {
         "lab/keras_program.js",
         "lab/images_note.js",
+        "lab/kept_runs.js",
         *(
             f"lab/panel/{name}.js"
             for name in ("draw_view", "drawn_digit", "explore_view", "network_asked", "challenge_view")

@@ -79,7 +79,7 @@ def test_what_cannot_be_written_leaves_what_was_there(runs, tmp_path, monkeypatc
     assert [other.read_bytes() for other in tmp_path.iterdir()] == [b"what was there"]
 
 
-def changed(run, **arrays):
+def changed(run, /, **arrays):
     """A run's file with other arrays; one that is None is left out."""
     with np.load(io.BytesIO(packed(run))) as file:
         kept = {name: array for name, array in (dict(file) | arrays).items() if array is not None}
@@ -150,7 +150,8 @@ OPEN = """async (base) => {
     Object.assign(window, { setup, Session, engine });
     window.made = (recipe) => (window.session = new Session(setup, recipe, 3, engine));
     window.opened = async (file) => {
-        const trial = session.add({ ...(await session.ask("open", null, { id: "file", file })), id: "file" });
+        const id = crypto.randomUUID();
+        const trial = session.add({ ...(await session.ask("open", null, { id, file })), id });
         const { recipe, seed, history } = trial;
         return { recipe, seed, history };
     };

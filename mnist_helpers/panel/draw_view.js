@@ -27,7 +27,8 @@ export function drawView(session, names, answered, brief = false) {
   const verdict = h("p", { class: "verdict", role: "status" });
   const seen = h("canvas", { width: 28, height: 28, role: "img", "aria-label": "What the network sees: your drawing, scaled and centred" });
   const closest = h("div", { class: "nearest" });
-  const beside = brief ? [] : [h("h3", {}, "The closest training images"), closest, h("p", { class: "help" }, "By the distance between pixels, shown when you lift the pen.")];
+  const title = (text) => h(brief ? "h2" : "h3", {}, text); // by itself it stands in no section
+  const beside = brief ? [] : [title("The closest training images"), closest, h("p", { class: "help" }, "By the distance between pixels, shown when you lift the pen.")];
 
   function redraw() {
     context.clearRect(0, 0, SIZE, SIZE);
@@ -152,9 +153,9 @@ export function drawView(session, names, answered, brief = false) {
   const node = h(
     "section",
     { class: brief ? "mnist-panel draw brief" : "mnist-panel draw", "aria-label": "Draw a digit" },
-    h("div", {}, h("h3", {}, "Draw here"), h("div", { class: "paper" }, canvas, invitation), h("div", { class: "buttons" }, button("Clear", clear))),
-    h("div", { class: "answer" }, h("h3", {}, "What it thinks"), who, verdict, h("ol", { class: "shares" }, ...bars.map((bar) => bar.node))),
-    h("div", { class: "seen" }, h("h3", {}, "What the network sees"), seen, ...beside),
+    h("div", {}, title("Draw here"), h("div", { class: "paper" }, canvas, invitation), h("div", { class: "buttons" }, button("Clear", clear))),
+    h("div", { class: "answer" }, title("What it thinks"), who, verdict, h("ol", { class: "shares" }, ...bars.map((bar) => bar.node))),
+    h("div", { class: "seen" }, title("What the network sees"), seen, ...beside),
   );
   return { node, leave };
 }
