@@ -432,7 +432,7 @@ def test_the_challenges_say_how_far_one_is_and_remember_how_that_was_reached(pan
     accuracy = panel.train()
     status = challenges.locator(".challenge")
     expect(status.nth(0)).to_have_text(f"none yet; the best so far is {accuracy:.2%}")
-    expect(status.nth(1)).to_have_text(re.compile(r"a gap of -?\d"))
+    expect(status.nth(1)).to_have_text(re.compile(r"a gap of −?\d"))
     expect(status.nth(2)).to_have_text(re.compile(r"(9\d|100)% of the hidden units are dead"))
     record = challenges.nth(2).locator(".record")
     expect(record).to_have_text(re.compile(rf"^Your record, kept in this browser: {status.nth(2).inner_text()}, with "))

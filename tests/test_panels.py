@@ -101,6 +101,9 @@ def test_the_program_holds_each_module_once_and_behind_what_it_needs():
     assert places["elements.js"] < places["session.js"] < places["jupyter_widget.js"]
     assert not re.search(r"^import ", program, re.M)
     assert re.findall(r"^export .*", program, re.M) == ["export default {"]
+    # Joined, the modules share their names, which a browser refuses to have twice.
+    named = re.findall(r"^(?:const|let|class|(?:async )?function) (\w+)", program, re.M)
+    assert [name for name in set(named) if named.count(name) > 1] == []
 
 
 def test_a_click_reaches_the_engine_and_its_answer_the_page(mnist, monkeypatch):

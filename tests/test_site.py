@@ -84,7 +84,7 @@ def test_every_figure_has_a_caption_and_alt_text(visit, address, page_name):
         assert len(figure["alt"]) > 40, figure
         assert not re.search(r"\{|`|\.svg", figure["alt"]), figure
         if figure["still"]:
-            assert "run this notebook on your own machine" in figure["caption"], figure
+            assert "This is a still: where JavaScript runs" in figure["caption"], figure
         else:
             assert figure["caption"].startswith("Fig. "), figure
 

@@ -50,7 +50,12 @@ function imagesNote(session, { show }) {
 
 const ownNote = (panel) =>
   h("p", { class: "help images-note" },
-    h("label", {}, "Train on images of your own: ", h("input", { type: "file", multiple: true, onchange: ({ target }) => bring([...target.files], panel) })),
+    h("label", {}, "Train on images of your own: ", 
+      h("input", {
+        type: "file", multiple: true,
+        onclick: ({ target }) => (target.value = ""), // so that the same file can be chosen again
+        onchange: ({ target }) => bring([...target.files], panel),
+      })),
     " An .npz file as Keras lays MNIST out, or the four IDX files, raw or gzipped; or drop them on this panel. They stay in your browser. ",
     h("strong", { role: "status" }),
   );

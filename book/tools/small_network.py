@@ -21,7 +21,10 @@ from mnist_helpers.training import train
 
 FILE = Path(__file__).parents[1] / "lab" / "generated" / "small_network.bin"
 LARGEST = 25_000  # bytes of the file
-RECIPE = replace(CRACK_99, hidden_layers=2, units=64, epochs=30)
+# Chosen on the validation set, one seed each, with the weights rounded to what fits: two layers of 64 units, 60 epochs.
+# 32, 72, 80 and 96 units, three layers, 30 epochs, elastic distortions, more weight decay and averaged weights gave
+# less, or nothing more that a seed could not. The forty drawings of the tests were read after that, to judge it.
+RECIPE = replace(CRACK_99, hidden_layers=2, units=64, epochs=60)
 
 
 def dense_layers(model: keras.Model) -> list[tuple[np.ndarray, np.ndarray]]:

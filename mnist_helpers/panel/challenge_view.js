@@ -12,7 +12,7 @@ const whole = (share) => `${Math.round(100 * share)}%`;
 // Of each: what a run has of it, or NaN; and how it is written.
 const MEASURES = {
   parameters: { of: ({ recipe }) => parameterCount(recipe), written: (number) => number.toLocaleString("en-GB") },
-  gap: { of: ({ history }) => history.val_loss.at(-1) - history.loss.at(-1), written: (gap) => gap.toFixed(3) },
+  gap: { of: ({ history }) => history.val_loss.at(-1) - history.loss.at(-1), written: (gap) => gap.toFixed(3).replace("-", "−") },
   dead: {
     // Asked once for each network, because it goes through all validation images.
     of: (trial, _, session) => (trial.weights && trial.recipe.hidden_layers ? (trial.dead ??= session.ask("dead", trial, {})) : NaN),

@@ -23,11 +23,12 @@ export function drawView(session, names, answered, brief = false) {
     const text = h("span");
     return { bar, text, node: h("li", {}, h("b", {}, name), bar, text) };
   });
-  const invitation = h("span", { class: "invitation", "aria-hidden": "true" }, "draw a digit");
+  const invitation = h("span", { class: "invitation", "aria-hidden": "true" }, names[0] === "0" ? "draw a digit" : "draw here");
   const verdict = h("p", { class: "verdict", role: "status" });
   const seen = h("canvas", { width: 28, height: 28, role: "img", "aria-label": "What the network sees: your drawing, scaled and centred" });
   const closest = h("div", { class: "nearest" });
-  const beside = brief ? [] : [h("h3", {}, "The closest training images"), closest, h("p", { class: "help" }, "By the distance between pixels, shown when you lift the pen.")];
+  const title = (text) => h(brief ? "h2" : "h3", {}, text); // by itself it stands in no section
+  const beside = brief ? [] : [title("The closest training images"), closest, h("p", { class: "help" }, "By the distance between pixels, shown when you lift the pen.")];
 
   function redraw() {
     context.clearRect(0, 0, SIZE, SIZE);
@@ -137,7 +138,7 @@ export function drawView(session, names, answered, brief = false) {
       say(text, !result.probabilities ? "" : `${(100 * shares[i]).toFixed(shares[i] < 0.0995 ? 1 : 0)}%`);
       node.classList.toggle("best", Boolean(result.probabilities) && i === best);
     });
-    say(verdict, result.blank ? "Draw a digit." : result.sentence ? result.sentence : `It reads ${names[best]}, and is ${(100 * shares[best]).toFixed(0)}% sure.`);
+    say(verdict, result.blank ? (names[0] === "0" ? "Draw a digit." : "Draw one of these.") : result.sentence ? result.sentence : `It reads ${names[best]}, and is ${(100 * shares[best]).toFixed(0)}% sure.`);
     closest.replaceChildren(...result.closest.map(({ pixels, label }) => h("figure", {}, picture(pixels, { label: `A training image of ${names[label]}` }), h("figcaption", {}, names[label]))));
     if (dirty) ask(false);
   }
@@ -152,9 +153,9 @@ export function drawView(session, names, answered, brief = false) {
   const node = h(
     "section",
     { class: brief ? "mnist-panel draw brief" : "mnist-panel draw", "aria-label": "Draw a digit" },
-    h("div", {}, h("h3", {}, "Draw here"), h("div", { class: "paper" }, canvas, invitation), h("div", { class: "buttons" }, button("Clear", clear))),
-    h("div", { class: "answer" }, h("h3", {}, "What it thinks"), who, verdict, h("ol", { class: "shares" }, ...bars.map((bar) => bar.node))),
-    h("div", { class: "seen" }, h("h3", {}, "What the network sees"), seen, ...beside),
+    h("div", {}, title("Draw here"), h("div", { class: "paper" }, canvas, invitation), h("div", { class: "buttons" }, button("Clear", clear))),
+    h("div", { class: "answer" }, title("What it thinks"), who, verdict, h("ol", { class: "shares" }, ...bars.map((bar) => bar.node))),
+    h("div", { class: "seen" }, title("What the network sees"), seen, ...beside),
   );
   return { node, leave };
 }

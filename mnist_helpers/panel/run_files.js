@@ -18,10 +18,10 @@ export async function saveRun(session, number) {
 }
 
 export function openRun(session) {
-  h("input", { type: "file", accept: ".npz", onchange: ({ target }) => bringIn(session, target.files[0]) }).click();
+  h("input", { type: "file", accept: ".npz", onchange: ({ target }) => takeIn(session, target.files[0]) }).click();
 }
 
-async function bringIn(session, file) {
+async function takeIn(session, file) {
   try {
     if (file.size > MOST_BYTES) throw new Error("This file is too large for a run; expected at most 200 MB.");
     const id = freshId();

@@ -310,7 +310,7 @@ export class Session {
     return { settings, automatic, predicting, measuring, shown: shown?.number ?? null, trials: [...trials, running].filter(Boolean).map(keep) };
   }
 
-  async restore({ settings, automatic, predicting, measuring, shown, trials }) {
+  async restore({ settings, automatic, predicting, measuring, shown, trials = [] }) {
     this.restoring = true;
     Object.assign(this, { settings: settings ?? this.settings, automatic: automatic ?? false, predicting: predicting ?? false, measuring: measuring ?? false });
     this.#number = Math.max(this.#number, ...trials.map(({ number }) => number));
