@@ -88,7 +88,7 @@ function judgeDrawings(session, challenge, status, record) {
 
 // ---------------------------------------------------------------- records
 
-const KEPT = "cracking-99-records"; // by challenge, {value, setting, search}
+const KEPT = "cracking-99-records"; // by challenge, {value, setting, search}, or {forgotten}, a value
 
 function keptRecord(name) {
   const { value, setting, search } = keptRecords()[name] ?? {};
@@ -112,7 +112,6 @@ function keepRecord(name, record) {
 // The line on the best that the reader has ever reached, and the setting that reached it.
 function recordOf(name, challenge, session, searchOf) {
   const node = h("p", { class: "record", hidden: true });
-  let forgotten; // a run that is still there is no new record
 
   function show() {
     const record = keptRecord(name);
@@ -125,13 +124,13 @@ function recordOf(name, challenge, session, searchOf) {
   }
 
   function forget() {
-    forgotten = keptRecord(name)?.value;
-    keepRecord(name);
+    // The run may still be there, or be there again after a visit, and is no new record.
+    keepRecord(name, { forgotten: keptRecord(name)?.value });
     show();
   }
 
   function take(value, { settings, images }) {
-    if (value === forgotten || !isBetter(challenge, value, keptRecord(name)?.value)) return;
+    if (value === keptRecords()[name]?.forgotten || !isBetter(challenge, value, keptRecord(name)?.value)) return;
     const { origin, setup } = session;
     const all = images === setup.collections[1] ? ", all 60,000 images" : "";
     const setting = (changedSettings(settings, origin) || "the setting at the start") + all;
