@@ -906,7 +906,8 @@ def test_the_gradients_of_eight_layers_are_seen(browser, lab_address, scheme, wi
     visit.page.context.close()
 
 
-def test_a_chart_that_does_not_come_costs_no_panel(visit, lab_address):
+def test_a_chart_that_does_not_come_costs_no_panel(browser, lab_address):
+    visit = Visit(browser, lab_address)
     panel = panel_of(visit, lab_address, {"epochs": 1, "units": 8})
     visit.page.route("**/gradients_chart.js", lambda route: route.abort())
     switch = panel.node.get_by_label("Gradients")
@@ -914,7 +915,7 @@ def test_a_chart_that_does_not_come_costs_no_panel(visit, lab_address):
     expect(panel.message).to_have_text("The chart of the gradients could not be loaded. Try again.")
     expect(switch).not_to_be_checked()
     panel.train()
-    visit.faults.clear()
+    visit.page.context.close()
 
 
 # ---------------------------------------------------------------- another browser

@@ -5,13 +5,14 @@ import { percent } from "./session.js";
 
 export const CHART = { left: 50, right: 12, top: 26, bottom: 30 };
 
-export function legend(key, hasBand) {
+export function legend(key, hasBand, choice) {
   return h(
     "p",
     { class: hasBand ? "legend with-band" : "legend" },
     h("span", {}, sample("shown", "training"), "training (dashed)"),
     h("span", {}, sample("shown", "validation"), "validation (solid)"),
     h("span", {}, sample("earlier", "validation"), "runs before"),
+    choice,
     key,
   );
 }

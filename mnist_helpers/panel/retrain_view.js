@@ -155,12 +155,12 @@ export function retrainView(session, names, loadGradients) {
   const groups = [...new Set(controls.map(({ group }) => group))].map((name) =>
     h("fieldset", {}, h("legend", {}, name), ...controls.filter(({ group }) => group === name).map(({ node }) => node)),
   );
-  const results = h("div", { class: "results" }, legend(key, session.band !== undefined), ...charts.map((chart) => chart.node));
+  const results = h("div", { class: "results" }, legend(key, session.band !== undefined, h("label", { class: "switch" }, measuring, "Gradients")), ...charts.map((chart) => chart.node));
   const panel = h(
     "section",
     { class: "mnist-panel retrain", "aria-label": "Retrain the network" },
     h("p", { class: "task" }, "Change one setting, press Train, and see whether the solid line, on images that are not trained on, ends better than the grey one of the run before."),
-    h("div", { class: "buttons" }, train, stop, reset, h("label", { class: "switch" }, moving, "Retrain as I move"), h("label", { class: "switch" }, predicting, "Predict first"), h("label", { class: "switch" }, measuring, "Gradients"), explain),
+    h("div", { class: "buttons" }, train, stop, reset, h("label", { class: "switch" }, moving, "Retrain as I move"), h("label", { class: "switch" }, predicting, "Predict first"), explain),
     where,
     h(
       "div",
