@@ -30,8 +30,10 @@ CELLS = [
     "descent_panel(losses, range(-2, 3), range(-2, 3), ('one', 'other'), (-1, 1))",
     "from mnist_helpers.recipe import ARTICLE, Recipe\ndraw_panel(Recipe(epochs=1), mnist)",
     "\n".join(cell.source for cell in LAB.cells if cell.id in ("own-imports", "own-widgets")),
+    "from mnist_helpers.panels import challenge_panel\n"
+    "display(challenge_panel('gap', lab), challenge_panel('dead', lab))",
 ]
-TRAINING, OTHER, ACCURACY, DRAWING, EXPLORING, SLEEP, AGAIN, STEPPING, DESCENDING, OWN, BUILT = range(1, 12)
+TRAINING, OTHER, ACCURACY, DRAWING, EXPLORING, SLEEP, AGAIN, STEPPING, DESCENDING, OWN, BUILT, JUDGING = range(1, 13)
 
 
 @pytest.fixture(scope="module")
@@ -289,6 +291,21 @@ def test_the_gradients_are_measured_when_they_are_wanted(lab):
     expect(lines).to_have_count(7)
     switch.uncheck()
     expect(told).to_be_hidden()
+
+
+def test_challenges_judge_the_runs_of_their_panel_and_remember_the_best(lab):
+    lab.run(JUDGING)
+    states = lab.cell(JUDGING).locator(".challenge")
+    expect(states).to_have_text(["train something first"] * 2)
+    lab.slide("Epochs", "Home")
+    lab.button("Train").click()
+    lab.at_rest()
+    expect(states).to_have_text(
+        [re.compile(r"^a gap of −?\d\.\d{3}$"), re.compile(r"^\d+% of the hidden units are dead$")]
+    )
+    expect(lab.cell(JUDGING).locator(".record").first).to_have_text(
+        re.compile(r"^Your record, kept in this browser: a gap of .*, with epochs 1\. Forget it$")
+    )
 
 
 def test_a_cell_of_the_confusion_matrix_shows_its_images(lab):

@@ -13,6 +13,7 @@ import pytest
 from browsing import Visit
 
 from mnist_helpers.kernel_engine import KernelEngine
+from mnist_helpers.network_file import CURVES
 from mnist_helpers.recipe import ARTICLE
 
 SMALL = replace(ARTICLE, hidden_layers=1, units=24, epochs=3, training_images=2_000, batch_size=100)
@@ -91,7 +92,8 @@ IN_PAGE = """() => {
     window.heard = [];
     worker.onmessage = ({ data }) => {
         if (data.loading) return;
-        if (data.weights) (weights[data.id] = data.weights), (data = { ...data, weights: data.id });
+        const given = data.answer?.weights ? data.answer : data;
+        if (given.weights) (weights[given.id ?? "another"] = given.weights), (given.weights = given.id);
         const plain = (_, value) => (ArrayBuffer.isView(value) ? Array.from(value) : value);
         heard.push(JSON.parse(JSON.stringify(data, plain)));
     };
@@ -289,6 +291,19 @@ def test_images_are_found_by_place_and_by_likeness(engine, mnist):
 def test_the_program_is_given(engine):
     program = engine.ask("program", recipe=asdict(SMALL), seed=3, total=engine.training)
     assert "seed 3" in program and "model.fit(" in program and "units=24" in program
+
+
+def test_a_run_goes_into_a_file_and_comes_back_under_another_name(engine):
+    recipe = replace(SMALL, batch_norm=True)
+    number, reports = engine.trained(recipe, seed=5)
+    curves = {name: [epoch[name] for epoch in epochs_of(reports)] for name in CURVES}
+    file = engine.ask("file", number, seed=5, history=curves)
+    found = engine.ask("open", id="another", file=file)
+    assert (found["recipe"], found["seed"], found["history"]) == (asdict(recipe), 5, curves)
+    engine.recipes["another"] = asdict(recipe)
+    assert engine.ask("split", "another", split="validation") == engine.ask("split", number, split="validation")
+    with pytest.raises(LookupError, match=r"This is no whole \.npz file|this is not a run with its network"):
+        engine.ask("open", id="a third", file="bm90aGluZw==")
 
 
 def test_a_question_that_cannot_be_answered_says_why(engine):
