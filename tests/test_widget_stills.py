@@ -30,3 +30,10 @@ def test_a_widget_without_a_still_is_named():
     executed = nbclient.NotebookClient(notebook("import ipywidgets\nipywidgets.Text()")).execute()
     with pytest.raises(KeyError, match="no still of a TextModel"):
         stills(executed)
+
+
+def test_the_readers_own_panel_is_a_still_in_the_built_page(site):
+    page = BeautifulSoup((site / "notebooks" / "retrain_lab.html").read_text(encoding="utf-8"), "html.parser")
+    still = page.select_one("figure.widget-still")
+    assert still.select_one("pre").text.startswith("epoch 10 of 10: accuracy ")
+    assert "VBox(children=" not in page.text

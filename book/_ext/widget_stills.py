@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 from docutils import nodes
+from jupyter_cache import get_cache
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
@@ -53,10 +54,13 @@ def still(models: dict, name: str) -> str:
 
 def put_stills(app, doctree, docname) -> None:
     """Put the stills into a page, in the place of the text that stands for a widget."""
-    executed = Path(app.outdir).parent / "jupyter_execute" / f"{docname}.ipynb"
-    if app.builder.format != "html" or not executed.exists():
+    path = Path(app.outdir).parent / "jupyter_execute" / f"{docname}.ipynb"
+    if app.builder.format != "html" or not path.exists():
         return
-    found = stills(nbformat.read(executed, as_version=4))
+    # What myst-nb leaves there has no outputs if they came from the cache.
+    cache = get_cache(app.config.nb_execution_cache_path)
+    _, executed = cache.merge_match_into_notebook(nbformat.read(path, as_version=4))
+    found = stills(executed)
     for text in list(doctree.findall(nodes.literal_block)):
         if text.astext() in found:
             text.replace_self(nodes.raw("", found[text.astext()], format="html"))
