@@ -235,7 +235,7 @@ def test_a_browser_without_webassembly_keeps_the_still_and_says_why(browser, add
     page.add_init_script("delete globalThis.WebAssembly")
     page.goto(f"{address}train_here.html")
     panel = page.locator("mnist-lab").first
-    expect(panel).to_contain_text("This browser is too old to train here, so this is a picture.")
+    expect(panel).to_contain_text("This browser is too old for the live panel, so this is a picture.")
     expect(panel.get_by_role("img").first).to_be_visible()
     page.context.close()
 
