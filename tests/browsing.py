@@ -43,7 +43,7 @@ QUIET_BROWSER = ["--disable-background-networking", "--disable-component-update"
 
 
 @contextmanager
-def launched(*options):
+def launched():
     """Start the browser, and close it at the end; gives None if there is none."""
     with sync_playwright() as playwright:
         own = Path(playwright.chromium.executable_path)
@@ -53,10 +53,22 @@ def launched(*options):
         if not found:
             yield None
             return
-        as_root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=found, args=[*QUIET_BROWSER, *as_root, *options])
-        yield browser
-        browser.close()
+        with _of(playwright.chromium, found) as browser:
+            yield browser
+
+
+@contextmanager
+def _of(kind, program, *options):
+    as_root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    browser = kind.launch(executable_path=program, args=[*QUIET_BROWSER, *as_root, *options])
+    browser.program = program
+    yield browser
+    browser.close()
+
+
+def another_like(browser, *options):
+    """Start the same program beside it, with other options."""
+    return _of(browser.browser_type, browser.program, *options)
 
 
 def wait_for(page, holds):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import SECONDS, launched
+from browsing import SECONDS, another_like
 from playwright.sync_api import expect
 
 from mnist_helpers import sweep as sweeping
@@ -219,9 +219,9 @@ def test_a_port_that_is_taken_is_said():
     assert "Traceback" not in refused.stderr
 
 
-def test_an_old_browser_trains_without_simd(address):
-    with launched("--js-flags=--no-enable-sse4-1") as old:
-        asked = []
+def test_an_old_browser_trains_without_simd(browser, address):
+    asked, without_simd = [], "--js-flags=--no-enable-sse4-1"
+    with another_like(browser, without_simd) as old:
         page = old.new_context(service_workers="block").new_page()
         page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
         page.goto(f"{address}train_here.html")

@@ -94,11 +94,11 @@ OPEN = """async (base) => {
     window.setup = await fetch(`${base}lab/setup.json`).then((response) => response.json());
     setup.collections.forEach((collection) => (collection.address = `${base}lab/${collection.file}`));
     Object.assign(window, ...modules);
-    window.panelHere = () => {
+    window.panelHere = async () => {
         const element = document.createElement("mnist-lab");
         element.setAttribute("view", "retrain");
         document.body.replaceChildren(element);
-        element.append(retrain(element, setup, () => {}));
+        element.append(await retrain(element, setup, () => {}));
         return element.session;
     };
     window.frames = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
@@ -122,7 +122,7 @@ def test_a_thousand_addresses_leave_every_setting_in_its_range(lab):
         """async (json) => {
             const addresses = JSON.parse(json);
             const outside = [];
-            panelHere();
+            await panelHere();
             for (const [i, address] of addresses.entries()) {
                 history.replaceState(null, "", `?${new URLSearchParams(address)}`);
                 const session = sessionInAddress(document.querySelector("mnist-lab"), setup);
@@ -133,7 +133,7 @@ def test_a_thousand_addresses_leave_every_setting_in_its_range(lab):
                     if (!fine) outside.push([name, value]);
                 }
                 if (!/^[0-9,]+$/.test(session.state.parameters)) outside.push(["parameters"]);
-                if (i % 50 === 0) panelHere(), await frames();
+                if (i % 50 === 0) await panelHere(), await frames();
             }
             return outside;
         }""",
@@ -151,7 +151,7 @@ def test_a_thousand_texts_are_typed_as_predictions_and_as_names_of_runs(lab):
         """async (json) => {
             const texts = JSON.parse(json);
             const shares = [], names = [];
-            const session = panelHere();
+            const session = await panelHere();
             session.set("epochs", 1);
             session.set("units", 8);
             session.train();
