@@ -107,8 +107,9 @@ def sweep(
     keys = {(recipe, seed): run_key(recipe, seed, data) for recipe in named.values() for seed in seeds}
     outcomes = {key: _read(folder, key, models, again=True) for key in keys.values()}
     missing = {key: job for job, key in keys.items() if outcomes[key] is None}
-    with _writing(folder), tempfile.TemporaryFile(dir=folder) if missing else nullcontext():
-        pass  # it can be written to, which is better known before hours of training than after
+    if missing:
+        with _writing(folder), tempfile.TemporaryFile(dir=folder):
+            pass  # it can be written to, which is better known before hours of training than after
 
     results = _in_parallel(missing, data, folder, workers, models)
     for key, text, model in tqdm(

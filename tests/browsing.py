@@ -269,6 +269,17 @@ class Visit:
         return self.page
 
 
+@contextmanager
+def blank_page(browser, lab_address, program):
+    """Open the blank page beside the lab, run a program in it that is given the address, and see that none fails."""
+    visit = Visit(browser, lab_address)
+    page = visit.open(f"{lab_address}blank.html")
+    page.evaluate(program, lab_address)
+    yield page
+    assert visit.faults == []
+    page.context.close()
+
+
 class Firefox:
     """A page in a real Firefox, which speaks WebDriver BiDi by itself; ``faults`` has its console's errors."""
 

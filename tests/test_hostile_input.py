@@ -8,7 +8,7 @@ import random
 from urllib.parse import quote
 
 import pytest
-from browsing import SECONDS, Visit, wait_for
+from browsing import SECONDS, blank_page, wait_for
 from playwright.sync_api import expect
 
 from mnist_helpers.controls import CONTROLS
@@ -108,13 +108,9 @@ OPEN = """async (base) => {
 @pytest.fixture
 def lab(browser, lab_address):
     """A page with the lab's modules, and nothing else; nothing has run in it, and no error come of it."""
-    visit = Visit(browser, lab_address)
-    page = visit.open(f"{lab_address}blank.html")
-    page.evaluate(OPEN, lab_address)
-    yield page
-    assert page.evaluate("window.canary") is None
-    assert visit.faults == []
-    page.context.close()
+    with blank_page(browser, lab_address, OPEN) as page:
+        yield page
+        assert page.evaluate("window.canary") is None
 
 
 def test_a_thousand_addresses_leave_every_setting_in_its_range(lab):

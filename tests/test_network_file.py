@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 import keras
 import numpy as np
 import pytest
-from browsing import Visit
+from browsing import blank_page
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Error
@@ -172,12 +172,8 @@ TRAINED = """async () => {
 
 @pytest.fixture(scope="module")
 def page(browser, lab_address):
-    visit = Visit(browser, lab_address)
-    page = visit.open(f"{lab_address}blank.html")
-    page.evaluate(OPEN, lab_address)
-    yield page
-    assert visit.faults == []
-    page.context.close()
+    with blank_page(browser, lab_address, OPEN) as page:
+        yield page
 
 
 @pytest.mark.parametrize("name", RECIPES)

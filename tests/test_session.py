@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from browsing import Visit
+from browsing import blank_page
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,12 +36,8 @@ OPEN = """async (base) => {
 
 @pytest.fixture(scope="module")
 def opened(browser, lab_address):
-    visit = Visit(browser, lab_address)
-    page = visit.open(f"{lab_address}blank.html")
-    page.evaluate(OPEN, lab_address)
-    yield page
-    assert visit.faults == []
-    page.context.close()
+    with blank_page(browser, lab_address, OPEN) as page:
+        yield page
 
 
 class Session:

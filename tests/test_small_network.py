@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import Visit
+from browsing import blank_page
 
 from mnist_helpers.model import build_model
 
@@ -41,12 +41,8 @@ def layers():
 @pytest.fixture(scope="module")
 def page(browser, lab_address):
     """A page with the network and what makes a picture of a drawing."""
-    visit = Visit(browser, lab_address)
-    page = visit.open(f"{lab_address}blank.html")
-    page.evaluate(OPEN, lab_address)
-    yield page
-    assert visit.faults == []
-    page.context.close()
+    with blank_page(browser, lab_address, OPEN) as page:
+        yield page
 
 
 def test_the_file_is_small_and_reads_as_many_validation_images_as_it_says(page, layers, mnist):

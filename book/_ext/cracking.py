@@ -66,9 +66,9 @@ def execution_cache(build: Path) -> Path:
 def is_damaged(cache: Path) -> bool:
     """Say whether a cache of executed chapters cannot be read to its end, as after a full disk."""
     try:
-        records = get_cache(cache).list_cache_records()
-        for record in records:
-            get_cache(cache).get_cache_bundle(record.pk)
+        executed = get_cache(cache)
+        for record in executed.list_cache_records():
+            executed.get_cache_bundle(record.pk)
     except Exception:  # whatever SQLite and the reader of notebooks make of it
         return True
     return False
