@@ -271,7 +271,7 @@ class Visit:
 
 @contextmanager
 def blank_page(browser, lab_address, program):
-    """Open the blank page beside the lab, run a program in it that is given the address, and see that none fails."""
+    """Open the blank page beside the lab and run a program in it that is given the address; no error may come of it."""
     visit = Visit(browser, lab_address)
     page = visit.open(f"{lab_address}blank.html")
     page.evaluate(program, lab_address)
