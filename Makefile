@@ -9,10 +9,11 @@ PRINTED := $(SITE)/downloads/cracking-99
 COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --no-annotate --generate-hashes --quiet \
 	--custom-compile-command 'make requirements'
 PUBLISHED := building batches overfitting ideas crack best convolution
+CHECKS := $(PUBLISHED:=-check)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book pdf epub serve lab test check style bench bench-lab bench-99 lighthouse grid $(PUBLISHED) small-network format requirements update audit bill mark picture engine clean
+.PHONY: help book pdf epub serve lab test check style bench bench-lab bench-99 lighthouse grid $(PUBLISHED) $(CHECKS) small-network format requirements update audit bill mark picture engine clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
@@ -32,8 +33,10 @@ help: ## list the targets
 	@touch $@
 
 book: .venv/installed ## run every notebook and build the site (minutes the first time, seconds after that)
+	@mkdir -p $(SITE) || { echo "Nothing can be written into $(CURDIR)/$(SITE), where the site is to be. Make room on the disk, or copy this folder to where you may write, and run make there."; exit 1; }
 	@echo "Building the book. Chapters that changed are run, about a minute each."
-	$(BIN)/jupyter-book build book -W --keep-going
+	$(BIN)/jupyter-book build book -W --keep-going \
+		|| { echo "The build stopped, for the reason above. Chapters that ran to their end are kept. When that is mended, on a full disk by making room, run make book again: it makes all pages anew."; exit 1; }
 	@$(MAKE) --no-print-directory $(PRINTED).pdf $(PRINTED).epub
 	@echo "The book is built: $(CURDIR)/$(SITE)/index.html"
 	@echo "Read it with 'make serve'; opened as a file, its live panels stay pictures."
@@ -88,6 +91,9 @@ grid: .venv/installed ## train the 200 settings that the page shows beside its o
 $(PUBLISHED): .venv/installed
 	cd notebooks && ../$(BIN)/python ../book/tools/train_published.py $@
 
+$(CHECKS): .venv/installed
+	cd notebooks && ../$(BIN)/python ../book/tools/train_published.py --check $(@:-check=)
+
 building: ## train the networks that chapter 3 compares (three minutes; in notebooks/runs)
 batches: ## train the networks that chapter 5 compares by batch size (two minutes; in notebooks/runs)
 overfitting: ## train the networks of chapter 6, whose run chapter 5 shows too (a quarter of an hour; in notebooks/runs)
@@ -95,6 +101,8 @@ ideas: ## train chapter 8's ideas, one more and one less at a time (an hour; in 
 crack: ## train CRACK_99 from ten seeds and open the test set once for each (six minutes)
 best: ## train BEST_DENSE from three seeds (three quarters of an hour; interrupted, it goes on where it was)
 convolution: ## train chapter 10's convolutional networks from three seeds (a quarter of an hour)
+
+crack-check: ## train one of those ten seeds once more and compare it with its published run (half a minute; so for each group: building-check …)
 
 small-network: .venv/installed ## train the small network that the front page brings along (ten minutes)
 	$(BIN)/python book/tools/small_network.py

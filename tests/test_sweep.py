@@ -160,13 +160,6 @@ def test_the_name_of_a_run_depends_on_all_that_its_result_depends_on(mnist, monk
     assert len(set(names)) == len(names)
 
 
-def test_the_code_version_covers_the_training_code(monkeypatch):
-    version = sweeping.code_version.__wrapped__
-    before = version()
-    monkeypatch.setattr(sweeping, "_TRAINING_CODE", (*sweeping._TRAINING_CODE, "plots"))
-    assert version() != before
-
-
 @pytest.mark.parametrize("damage", [b"", b'{"recipe": {"un', b"\xff\x00\x01", b"[1, 2]", b'{"seed": 0}'])
 def test_a_damaged_file_is_set_aside_and_its_run_done_again(table, mnist, store, damage):
     key = run_key(SMALL, 0, mnist)

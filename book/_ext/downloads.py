@@ -22,6 +22,8 @@ from minutes import line, with_line
 from plain_notebooks import plain, quoted_values
 from slides import SLIDES, slides
 
+from mnist_helpers.whole_files import write_atomically
+
 ZIP = "cracking-99-notebooks.zip"
 OF_THE_PACKAGE = ("mnist_helpers", "pyproject.toml", "README.md", "LICENSE")
 
@@ -79,8 +81,10 @@ def helper_wheel(folder: Path) -> Path:
             else:
                 shutil.copy(source, copy)
         offline = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check", "--quiet"]
-        subprocess.run([sys.executable, "-m", "pip", "wheel", *offline, "--wheel-dir", folder, copy], check=True)
-    return next(folder.glob("*.whl"))
+        subprocess.run([sys.executable, "-m", "pip", "wheel", *offline, "--wheel-dir", copy, copy], check=True)
+        (wheel,) = Path(copy).glob("*.whl")
+        write_atomically(folder / wheel.name, wheel.read_bytes())
+    return folder / wheel.name
 
 
 def remove_wheels(folder: Path) -> None:
