@@ -33,7 +33,7 @@ help: ## list the targets
 	@touch $@
 
 book: .venv/installed ## run every notebook and build the site (minutes the first time, seconds after that)
-	@mkdir -p $(SITE) || { echo "Nothing can be written into $(CURDIR)/$(SITE), where the site is to be. Make room on the disk, or copy this folder to where you may write, and run make there."; exit 1; }
+	@mkdir -p $(SITE) 2>/dev/null && test -w $(SITE) || { echo "Nothing can be written into $(CURDIR)/$(SITE), where the site is to be. Make room on the disk, or copy this folder to where you may write, and run make there."; exit 1; }
 	@echo "Building the book. Chapters that changed are run, about a minute each."
 	$(BIN)/jupyter-book build book -W --keep-going \
 		|| { echo "The build stopped, for the reason above. Chapters that ran to their end are kept. When that is mended, on a full disk by making room, run make book again: it makes all pages anew."; exit 1; }

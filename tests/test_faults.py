@@ -36,6 +36,7 @@ from mnist_helpers.sweep import load_run, save_run, sweep
 SMALL = replace(ARTICLE, hidden_layers=1, units=16, training_images=2_000, batch_size=100, epochs=2)
 """
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="There is no /proc, where not even root may write.")
+NEEDS_MAKE = pytest.mark.skipif(shutil.which("make") is None, reason="the command is make's")
 POSIX = pytest.mark.skipif(os.name != "posix", reason="Windows has no such limit, signal or folder")
 
 
@@ -198,6 +199,11 @@ def test_a_container_that_may_have_little_memory_gets_few_workers(tmp_path, monk
     assert sweeping._as_many_as_fit() == 1
     (tmp_path / "memory.max").write_text("max\n")
     assert sweeping._as_many_as_fit() == 8
+    # the same, as the first version of control groups has it
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory" / "memory.stat").write_text("rss 1\ntotal_rss 2000000000\ntotal_rss_huge 7\n")
+    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("8000000000\n")
+    assert sweeping._as_many_as_fit() == 4
 
 
 def test_no_two_files_differ_in_case_alone_and_none_has_a_name_that_windows_forbids():
@@ -210,7 +216,17 @@ def test_no_two_files_differ_in_case_alone_and_none_has_a_name_that_windows_forb
     assert not [name for name in names if forbidden.search(name) or len(name) > 120]
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="the command is make's")
+@LINUX
+@NEEDS_MAKE
+def test_a_folder_that_cannot_be_written_to_is_said_before_a_build(tmp_path):
+    command = ["make", "-C", "/proc", "-f", ROOT / "Makefile", "-o", ".venv/installed", "book"]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode != 0
+    assert "Nothing can be written into /proc/book/_build/html" in refused.stdout
+    assert "Building" not in refused.stdout
+
+
+@NEEDS_MAKE
 def test_a_port_that_is_taken_is_said():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -1,8 +1,8 @@
 """A build that did not come to its end, because of a full disk, Ctrl-C or a warning, is done anew by the next one.
 
 Such a build may leave pages that are half written, and newer than their sources, so that Sphinx would take them for
-whole. Therefore a mark stands beside the site from a build's beginning to its good end. Where the next one finds it, all
-pages are made anew; chapters that were executed stay in their cache.
+whole. Therefore a mark stands beside the site from a build's beginning to its good end. Where the next one finds it, it
+makes all pages anew; chapters that were executed stay in their cache.
 """
 
 import shutil
