@@ -8,7 +8,7 @@ import pytest
 
 
 def test_a_wheel_that_was_not_finished_is_not_found_again(tmp_path, monkeypatch):
-    def stop_half_way(command, check):
+    def stop_half_way(command, **_):
         Path(command[command.index("--wheel-dir") + 1], "mnist_helpers-0.1.0-py3-none-any.whl").write_bytes(b"half")
         raise subprocess.CalledProcessError(1, command)
 
