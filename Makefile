@@ -13,7 +13,7 @@ CHECKS := $(PUBLISHED:=-check)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book pdf epub serve lab test check style bench bench-lab bench-99 lighthouse grid $(PUBLISHED) $(CHECKS) small-network format requirements update audit bill mark picture engine clean
+.PHONY: help writable book pdf epub serve lab test check style bench bench-lab bench-99 lighthouse grid $(PUBLISHED) $(CHECKS) small-network format requirements update audit bill mark picture engine clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
@@ -32,8 +32,11 @@ help: ## list the targets
 		|| { echo "The installation stopped, for the reason above. It needs PyPI (or a mirror, named in UV_DEFAULT_INDEX and PIP_INDEX_URL) and 3 GB of disk. Run make again when that is mended; what was fetched is kept. Or use pip alone: see the README."; exit 1; }
 	@touch $@
 
-book: .venv/installed ## run every notebook and build the site (minutes the first time, seconds after that)
-	@mkdir -p $(SITE) 2>/dev/null && test -w $(SITE) || { echo "Nothing can be written into $(CURDIR)/$(SITE), where the site is to be. Make room on the disk, or copy this folder to where you may write, and run make there."; exit 1; }
+writable:
+	@mkdir -p book/_build 2>/dev/null && test -w book/_build \
+		|| { echo "Nothing can be written below $(CURDIR), as building and testing do. Make room on the disk, or copy this folder to where you may write, and run make there."; exit 1; }
+
+book: writable .venv/installed ## run every notebook and build the site (minutes the first time, seconds after that)
 	@echo "Building the book. Chapters that changed are run, about a minute each."
 	$(BIN)/jupyter-book build book -W --keep-going \
 		|| { echo "The build stopped, for the reason above. Chapters that ran to their end are kept. When that is mended, on a full disk by making room, run make book again: it makes all pages anew."; exit 1; }
@@ -66,7 +69,7 @@ test: style ## check everything: style, helpers, every notebook, and the site in
 check: style ## check style and helpers alone, without notebooks and browsers, for the rhythm of daily work
 	$(BIN)/python -m pytest $(PARALLEL) -m "not browser and not slow" tests
 
-style: .venv/installed
+style: writable .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/typos
