@@ -248,10 +248,10 @@ def _in_parallel(jobs, data, folder, workers, models) -> Iterator[tuple[str, str
     on_dask = type(backend).__name__ == "DaskDistributedBackend"
     # One copy on every worker: joblib by itself sends one copy to one of them, and it would be lost with that worker.
     config = joblib.parallel_config("dask", client=backend.client, scatter=arrays) if on_dask else nullcontext()
-    number = -1 if on_dask else min(len(jobs), workers or _as_many_as_fit())
+    number = joblib.effective_n_jobs(-1 if on_dask else min(len(jobs), workers or workers_that_fit()))
     tasks = (
         joblib.delayed(_run_together)(left, *arrays, models)
-        for task in dealt(jobs, joblib.effective_n_jobs(number))
+        for task in dealt(jobs, number)
         # Asked again when its turn comes: another sweep may have done it in the meantime.
         if (left := {key: task[key] for key in task if _read(folder, key, models, again=True) is None})
     )
@@ -262,12 +262,21 @@ def _in_parallel(jobs, data, folder, workers, models) -> Iterator[tuple[str, str
         try:
             for results in pool(tasks):
                 yield from results
-        except BrokenProcessPool as error:
+        except _of_a_lost_worker() as error:
             raise SweepError(
                 "a worker process was killed, most often because the memory was full; the runs that were finished and "
                 f"written are in {folder}. Make the same call again to go on, with fewer workers than {number} if it "
                 "was the memory."
             ) from error
+
+
+def _of_a_lost_worker() -> tuple[type[Exception], ...]:
+    if "distributed" not in sys.modules:
+        return (BrokenProcessPool,)
+    from distributed import KilledWorker
+    from distributed.client import FutureCancelledError
+
+    return BrokenProcessPool, KilledWorker, FutureCancelledError
 
 
 def dealt(jobs: dict[str, tuple[Recipe, int]], workers: int) -> list[dict[str, tuple[Recipe, int]]]:
@@ -297,7 +306,8 @@ def _work(job: tuple[Recipe, int]) -> float:
     return recipe.epochs * recipe.training_images * parameter_count(recipe)
 
 
-def _as_many_as_fit() -> int:
+def workers_that_fit() -> int:
+    """Give how many processes can train here at once: one a core, or fewer where the free memory would not do."""
     return max(1, min(joblib.cpu_count(), int(_free_memory() / WORKER_MEMORY)))
 
 

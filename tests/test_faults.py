@@ -191,19 +191,19 @@ def test_a_container_that_may_have_little_memory_gets_few_workers(tmp_path, monk
     monkeypatch.setattr(sweeping, "_CONTAINER", tmp_path)
     monkeypatch.setattr(sweeping.joblib, "cpu_count", lambda: 8)
     monkeypatch.setattr(sweeping.psutil, "virtual_memory", lambda: type("Memory", (), {"available": 64e9}))
-    assert sweeping._as_many_as_fit() == 8
+    assert sweeping.workers_that_fit() == 8
     (tmp_path / "memory.max").write_text("8000000000\n")
     (tmp_path / "memory.stat").write_text("anon 2000000000\nfile 5000000000\n")
-    assert sweeping._as_many_as_fit() == 4
+    assert sweeping.workers_that_fit() == 4
     (tmp_path / "memory.max").write_text("2000000000\n")
-    assert sweeping._as_many_as_fit() == 1
+    assert sweeping.workers_that_fit() == 1
     (tmp_path / "memory.max").write_text("max\n")
-    assert sweeping._as_many_as_fit() == 8
+    assert sweeping.workers_that_fit() == 8
     # the same, as the first version of control groups has it
     (tmp_path / "memory").mkdir()
     (tmp_path / "memory" / "memory.stat").write_text("rss 1\ntotal_rss 2000000000\ntotal_rss_huge 7\n")
     (tmp_path / "memory" / "memory.limit_in_bytes").write_text("8000000000\n")
-    assert sweeping._as_many_as_fit() == 4
+    assert sweeping.workers_that_fit() == 4
 
 
 def test_no_two_files_differ_in_case_alone_and_none_has_a_name_that_windows_forbids():

@@ -13,6 +13,9 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from distributed import KilledWorker
+from distributed.client import FutureCancelledError
+from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from mnist_helpers import sweep as sweeping
 from mnist_helpers.data import Split, load_mnist
@@ -354,3 +357,18 @@ def test_dask_gives_what_loky_gives_even_if_a_worker_is_killed(mnist, tmp_path, 
     assert on_dask.key.nunique() == 12
     on_loky = sweep(recipes, range(6), mnist, tmp_path / "on loky", workers=2, progress=False)
     pd.testing.assert_frame_equal(without_seconds(on_dask), without_seconds(on_loky), check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "error", [BrokenProcessPool("lost"), KilledWorker("task", None, 3), FutureCancelledError("task", "lost")]
+)
+def test_a_worker_that_is_lost_again_and_again_ends_in_a_sentence(mnist, tmp_path, monkeypatch, error):
+    def lose(tasks):
+        raise error
+        yield
+
+    monkeypatch.setattr(sweeping.joblib, "Parallel", lambda *_, **__: lose)
+    with pytest.raises(
+        SweepError, match=r"^a worker process was killed, .* with fewer workers than 2 if it was the memory\.$"
+    ):
+        sweep(RECIPES, [0], mnist, tmp_path, workers=2, progress=False)
