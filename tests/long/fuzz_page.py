@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from browsing import another_like, blank_page
+from browsing import blank_page
 from figures import keep
 from fuzz_readers import INPUTS, MOST_SECONDS, a_run, archive_with, members_of, saved
 from test_hostile_input import hostile_address
@@ -143,10 +143,22 @@ def addresses(chance):
     return changed(chance, QUERY).decode("latin-1") if chance.random() < 0.5 else hostile_address(chance)
 
 
+# What the readers fetch comes once, and then at once.
+REMEMBER = """() => {
+    const ask = fetch, answers = {};
+    globalThis.fetch = async (address) => {
+        if (String(address).startsWith("blob:")) return ask(address);
+        return (answers[address] ??= await ask(address)).clone();
+    };
+}"""
 OPEN = """async (base) => {
-    const names = ["npz", "own_images", "setting_in_address", "worker_engine", "panel/session"];
+    const names = ["npz", "own_images", "worker_engine", "panel/session"];
     const modules = await Promise.all(names.map((name) => import(`${base}lab/${name}.js`)));
-    Object.assign(window, ...modules);
+    // Which reads another address than the page's, because no browser changes that a thousand times a second.
+    const reader = await fetch(`${base}lab/setting_in_address.js`).then((response) => response.text());
+    const program = reader.replaceAll("location", "asked").replaceAll("./panel/", `${base}lab/panel/`);
+    const ofAddresses = await import(URL.createObjectURL(new Blob([program], { type: "text/javascript" })));
+    Object.assign(window, ...modules, ofAddresses);
     window.setup = await fetch(`${base}lab/setup.json`).then((response) => response.json());
     const bytesOf = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
     const all = setup.controls.map(({ name }) => name);
@@ -206,7 +218,7 @@ OPEN = """async (base) => {
             }
         },
         async addresses(query) {
-            history.replaceState(null, "", `?${new URLSearchParams(query)}`);
+            window.asked = new URL(`?${new URLSearchParams(query)}`, base);
             const { origin } = mnist;
             const read = { ...origin, ...fromAddress(1, mnist, all) };
             for (const settings of [read, ...(comparedInAddress(1, mnist, all) ?? [])])
@@ -244,14 +256,13 @@ READERS = {
 
 @pytest.fixture
 def page(browser, lab_address):
-    # Otherwise an address is changed two hundred times in ten seconds at most.
-    with (
-        another_like(browser, "--disable-ipc-flooding-protection") as own,
-        blank_page(own, lab_address, "() => {}") as page,
-    ):
+    with blank_page(browser, lab_address, REMEMBER) as page:
         page.route("**/data_files.json", lambda route: route.fulfill(json=RULES))
         page.route("**/split_order.bin", lambda route: route.fulfill(body=SPLIT_ORDER))
         page.evaluate(OPEN, lab_address)
+        with page.expect_event("worker") as started:
+            page.evaluate("engine.post({ do: 'stop', id: 'none' })")
+        started.value.evaluate(REMEMBER)
         yield page
 
 
