@@ -15,7 +15,10 @@ from figures import keep
 from mnist_helpers.run import Run
 
 RUNS = 200
-SECONDS_BETWEEN = (2, 12)
+SECONDS_BETWEEN = (1, 8)
+SHARE_THAT_WAITS = (
+    0.8  # of the calls, which are spared until they have finished a run; the others may be killed as they begin
+)
 SWEEP = """
 import sys
 from dataclasses import replace
@@ -48,6 +51,10 @@ class Sweep:
         return self._log.read_text()
 
 
+def number_in(store):
+    return len(list(store.glob("*.json")))
+
+
 def losses(store):
     runs = {path.name: Run.from_json(path.read_text(encoding="utf-8")) for path in store.glob("*.json")}
     return {name: run.history | {"seconds": None} for name, run in runs.items()}
@@ -60,11 +67,13 @@ def test_a_sweep_whose_workers_are_killed_ends_like_one_that_is_left_alone(tmp_p
     complete = False
     while not complete:
         calls += 1
-        sweep = Sweep(store)
-        due = time.monotonic() + chance.uniform(*SECONDS_BETWEEN)
+        sweep, before = Sweep(store), number_in(store)
+        due, waits = time.monotonic() + chance.uniform(*SECONDS_BETWEEN), chance.random() < SHARE_THAT_WAITS
         while sweep.process.poll() is None:
             time.sleep(0.05)
-            if time.monotonic() > due and len(workers := sweep.workers()) == 2:
+            if waits and number_in(store) > before:
+                due, waits = time.monotonic() + chance.uniform(*SECONDS_BETWEEN), False
+            if not waits and time.monotonic() > due and (workers := sweep.workers()):
                 chance.choice(workers).kill()
                 kills += 1
                 due = time.monotonic() + chance.uniform(*SECONDS_BETWEEN)
