@@ -13,7 +13,7 @@ CHECKS := $(PUBLISHED:=-check)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help writable book pdf epub serve lab test check style bench bench-lab bench-99 lighthouse grid $(PUBLISHED) $(CHECKS) small-network format requirements update audit bill mark picture engine clean
+.PHONY: help writable book pdf epub serve lab test check style bench bench-lab bench-99 lighthouse test-long grid $(PUBLISHED) $(CHECKS) small-network format requirements update audit bill mark picture engine clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
@@ -87,6 +87,10 @@ bench-99: .venv/installed ## measure the time to 99%, against Keras, PyTorch and
 
 lighthouse: book ## measure each page of the site as on a phone, with Lighthouse, and print a table (half an hour; npm)
 	$(BIN)/python tests/benchmarks/lighthouse.py
+
+test-long: .venv/installed ## fuzz, soak, and disturb sweeps for hours, and write the figures of the page of the book's state (six hours)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --group long
+	$(BIN)/python -m pytest $(PARALLEL) tests/long/*.py
 
 grid: .venv/installed ## train the 200 settings that the page shows beside its own runs (half an hour)
 	$(BIN)/python book/tools/keras_grid.py

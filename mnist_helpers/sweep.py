@@ -390,9 +390,10 @@ def _read(folder: Path, key: str, models: bool, again: bool = False) -> Run | di
     try:
         values = json.loads(text)
         if isinstance(values, dict) and {"error", "again", "recipe", "seed"} <= set(values):
+            Recipe(**values["recipe"])
             return None if again and values["again"] else values
         run = Run.from_json(text)
-    except ValueError as error:
+    except (ValueError, TypeError, RecursionError) as error:
         warnings.warn(f"{path}: {error} It is set aside as {_set_aside(path)}, and its run done again.", stacklevel=4)
         return None
     return None if models and not path.with_suffix(".keras").exists() else run

@@ -163,7 +163,11 @@ def test_the_name_of_a_run_depends_on_all_that_its_result_depends_on(mnist, monk
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("damage", [b"", b'{"recipe": {"un', b"\xff\x00\x01", b"[1, 2]", b'{"seed": 0}'])
+DAMAGE = [b"", b'{"recipe": {"un', b"\xff\x00\x01", b"[1, 2]", b'{"seed": 0}', b"[" * 100_000]
+NO_FAILURE = b'{"error": "", "again": false, "recipe": 5, "seed": 0}'
+
+
+@pytest.mark.parametrize("damage", [*DAMAGE, NO_FAILURE], ids=lambda damage: damage[:20].decode(errors="replace"))
 def test_a_damaged_file_is_set_aside_and_its_run_done_again(table, mnist, store, damage):
     key = run_key(SMALL, 0, mnist)
     path = store / f"{key}.json"
