@@ -127,11 +127,6 @@ def changes(node: Node) -> Iterator[tuple[Node, bytes]]:
             yield node, b";"
 
 
-def name_of(one: Mutant) -> str:
-    """Give a name that stays while the changed line is the same, in which no two mutants are alike by intention."""
-    return hashlib.sha256(f"{one.module}\n{one.line}\n{one.change}".encode()).hexdigest()
-
-
 def is_text(node: Node) -> bool:
     """Say whether a sum puts texts together."""
     if node.text.startswith(b"(") and node.named_child_count == 1:
@@ -196,37 +191,42 @@ def blocks(node: Node) -> Iterator[Node]:
 
 
 class Program:
-    """A module's text, its changes, and its blocks, which are counted from 1; 0 is the module itself."""
+    """A module's text and its blocks, which are counted from 1; 0 is the module itself."""
 
     def __init__(self, name: str):
         self.name = name
         below, folder = next(pair for pair in FOLDERS.items() if (pair[1] / name).exists())
         self.address, self.content = below + name, (folder / name).read_bytes()
         self.tree = PARSER.parse(self.content).root_node
-        self.blocks = list(enumerate(blocks(self.tree), 1))
+        self.blocks = [self.tree, *blocks(self.tree)]
 
-    def mutants(self) -> dict[Mutant, int]:
-        """Give at most ``MOST`` mutants, each with the block that it is in."""
+    def mutants(self) -> dict[str, tuple[Mutant, int]]:
+        """Give at most ``MOST`` mutants, each with the number of its block.
+
+        Their names stay as long as that block stays, or, outside of all, the statement or the field.
+        """
         found = {}
         for place in places(self.tree):
             for node, new in changes(place):
-                after = self.content[: node.start_byte] + new + self.content[node.end_byte :]
-                if not PARSER.parse(after).root_node.has_error:
-                    found[mutant(self.name, self.content.decode(), after.decode())] = self.block_at(node.start_byte)
-        drawn = sorted(found, key=name_of)
-        return {one: found[one] for one in sorted(drawn[:MOST], key=lambda one: one.number)}
-
-    def block_at(self, place: int) -> int:
-        """Give the innermost block around a place."""
-        around = [number for number, block in self.blocks if block.start_byte <= place < block.end_byte]
-        return max(around, default=0)
+                start, end = node.start_byte, node.end_byte
+                after = self.content[:start] + new + self.content[end:]
+                if PARSER.parse(after).root_node.has_error:
+                    continue
+                number = max(i for i, block in enumerate(self.blocks) if block.start_byte <= start < block.end_byte)
+                outer = self.blocks[number] if number else node
+                while not number and outer.parent.type not in ("program", "class_body"):
+                    outer = outer.parent
+                changed = self.content[outer.start_byte : start] + new + self.content[end : outer.end_byte]
+                name = hashlib.sha256(self.name.encode() + changed).hexdigest()
+                found[name] = mutant(self.name, self.content.decode(), after.decode()), number
+        return dict(sorted(found.items())[:MOST])
 
     def watched(self) -> bytes:
         """Give the text with a word to the console, said once in a test, for each block that is run."""
         told = f"ran {self.name} "
         said = f'const ran__ = (block, what = "{told}" + block, all = (globalThis.ran__ ??= new Set())) => {{ '
         parts = [(0, said + "if (!all.has(what)) all.add(what), console.debug(what); }; ran__(0); ")]
-        for number, block in self.blocks:
+        for number, block in list(enumerate(self.blocks))[1:]:
             if block.type == "statement_block":
                 parts.append((block.start_byte + 1, f" ran__({number}); "))
             else:
@@ -254,7 +254,7 @@ class Bench:
 
     def start(self) -> None:
         self.programs = {name: Program(name) for name in self.names}
-        self.blocks = {one: block for program in self.programs.values() for one, block in program.mutants().items()}
+        self.blocks = {one: number for program in self.programs.values() for one, number in program.mutants().values()}
         self.folder = Path(os.environ["TMPDIR"])
         self.instead = {}  # by the end of an address, the file that is served
         self.contexts, self.ran = [], set()
@@ -322,7 +322,8 @@ def main() -> None:
     names = sys.argv[1:] or list(MODULES)
     with Trials(Bench(names)) as trials:
         for name in names:
-            measure(name, {name_of(one): one for one in Program(name).mutants()}, trials.notices)
+            mutants = {key: one for key, (one, _) in Program(name).mutants().items()}
+            measure(name, mutants, trials.notices)
 
 
 if __name__ == "__main__":
