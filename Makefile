@@ -12,7 +12,7 @@ PUBLISHED := building batches overfitting ideas crack best convolution
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book pdf epub serve lab test check style bench bench-lab bench-99 lighthouse grid $(PUBLISHED) small-network format requirements update audit bill mark picture engine clean
+.PHONY: help book pdf epub serve lab test check style mutants bench bench-lab bench-99 lighthouse grid $(PUBLISHED) small-network format requirements update audit bill mark picture engine clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
@@ -62,6 +62,11 @@ test: style ## check everything: style, helpers, every notebook, and the site in
 
 check: style ## check style and helpers alone, without notebooks and browsers, for the rhythm of daily work
 	$(BIN)/python -m pytest $(PARALLEL) -m "not browser and not slow" tests
+
+# Each language replaces its own modules' rows of tests/mutants/scores.csv, which the book's page on its state shows.
+mutants: .venv/installed ## change the code in small ways, and count which changes `make check` notices (an hour or more; interrupted, it goes on where it was)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --group mutants
+	$(BIN)/python tests/mutants/python.py
 
 style: .venv/installed
 	$(BIN)/ruff check .
@@ -136,4 +141,4 @@ engine: .venv/installed ## compile the engine of the in-page lab anew from its C
 	$(BIN)/python book/tools/build_engine.py
 
 clean: ## remove what was built, and keep the environment
-	rm -rf book/_build book/notebooks .pytest_cache .ruff_cache .hypothesis
+	rm -rf book/_build book/notebooks .mutants .pytest_cache .ruff_cache .hypothesis

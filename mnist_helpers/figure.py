@@ -156,7 +156,7 @@ def _clear(node: minidom.Element, referred: set[str]) -> None:
     for name, value in list(node.attributes.items()):
         if name == "id" and value not in referred:
             node.removeAttribute(name)
-        elif name in ("d", "x", "y", "width", "height"):
+        elif name in ("d", "x", "y", "width", "height", "viewBox"):
             node.setAttribute(name, re.sub(r" ?([A-Za-z]) ?", r"\1", _rounded(value, 2)))
         elif value.startswith("rotate(-0 "):
             node.removeAttribute(name)

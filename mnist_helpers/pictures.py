@@ -41,16 +41,20 @@ def digit_grid(images: np.ndarray, captions: Sequence[str] | None = None, column
     columns : int
         Images in a row.
     """
-    rows = -(-len(images) // columns)
-    side = WIDTH / columns
-    figure = BookFigure(rows * (side + (0.22 if captions else 0.0)))
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for axis in axes.flat:
-        axis.axis("off")
-    for number, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
-        axis.imshow(image, cmap=INK_ON_PAPER, vmin=0)
-        if captions:
-            axis.set_title(captions[number], fontsize=9, fontweight="normal", loc="center", pad=3)
+    count, height, width = images.shape
+    rows, gap = -(-count // columns), width // 14
+    above = round(0.22 * columns * (width + gap) / WIDTH) if captions else 0  # rows of pixels for a caption
+    cells = np.zeros((rows * columns, above + height + gap, width + gap))
+    cells[:count, above:-gap, :-gap] = images / np.maximum(images.max(axis=(1, 2), keepdims=True), np.spacing(1.0))
+    # One picture of all takes a third of the room of one for each.
+    sheet = np.block([list(cells[row * columns : (row + 1) * columns]) for row in range(rows)])[:-gap, :-gap]
+    figure = BookFigure(WIDTH * sheet.shape[0] / sheet.shape[1])
+    axis = figure.subplots()
+    axis.axis("off")
+    axis.imshow(sheet, cmap=INK_ON_PAPER, vmin=0, vmax=1)
+    for number, caption in enumerate(captions or ()):
+        row, column = np.divmod(number, columns) * np.array(cells.shape[1:])
+        axis.text(column + width / 2, row + above - 2, caption, ha="center", fontsize=9)
     return figure
 
 

@@ -10,10 +10,24 @@ from mnist_helpers import pictures
 from mnist_helpers.figure import COLOURS, INK, PAPER
 
 
-def test_digit_grid_shows_every_image_once():
+def test_digit_grid_shows_every_image_once_in_rows():
     images = np.random.default_rng(0).random((7, 28, 28))
-    drawn = [axis.images[0].get_array() for axis in pictures.digit_grid(images, columns=5).axes if axis.images]
-    np.testing.assert_allclose(np.stack(drawn), images)
+    (axis,) = pictures.digit_grid(images, columns=5).axes
+    sheet = np.asarray(axis.images[0].get_array())
+    cells = [sheet[row : row + 28, column : column + 28] for row in (0, 30) for column in range(0, 150, 30)]
+    np.testing.assert_allclose(cells[:7], images / images.max(axis=(1, 2), keepdims=True))
+    assert not np.any(cells[7:])
+
+
+def test_a_caption_of_a_digit_grid_stands_above_its_image():
+    (axis,) = pictures.digit_grid(IMAGES, list("abcd"), columns=3).axes
+    sheet = np.asarray(axis.images[0].get_array())
+    below = [int(text.get_position()[1]) + 2 for text in axis.texts]
+    middle = [int(text.get_position()[0]) for text in axis.texts]
+    assert [text.get_text() for text in axis.texts] == list("abcd")
+    for image, row, column in zip(IMAGES, below, middle, strict=True):
+        found = sheet[row : row + 28, column - 14 : column + 14]
+        np.testing.assert_allclose(found, image / image.max())
 
 
 def written(figure):

@@ -1,12 +1,14 @@
 """Sweeps train what the store lacks, lose nothing when they are killed, and give the same on a cluster."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -165,6 +167,38 @@ def test_the_code_version_covers_the_training_code(monkeypatch):
     before = version()
     monkeypatch.setattr(sweeping, "_TRAINING_CODE", (*sweeping._TRAINING_CODE, "plots"))
     assert version() != before
+
+
+def test_the_code_version_covers_every_module_that_training_needs():
+    """But for the one that imports TensorFlow, which decides nothing."""
+    needed, waiting = set(), {"training"}
+    while waiting:
+        needed |= waiting
+        texts = [Path(sweeping.__file__).with_name(f"{module}.py").read_text(encoding="utf-8") for module in waiting]
+        waiting = set(re.findall(r"^(?:from|import) mnist_helpers\.(\w+)", "\n".join(texts), re.MULTILINE)) - needed
+    assert set(sweeping._TRAINING_CODE) == needed - {"quiet"}
+
+
+def test_the_code_version_covers_the_libraries_that_compute(monkeypatch):
+    version, asked = sweeping.code_version.__wrapped__, []
+    before = version()
+    monkeypatch.setattr(sweeping, "version", lambda library: asked.append(library) or "another")
+    assert version() != before
+    assert set(asked) == {"tensorflow", "keras", "numpy"}
+
+
+def test_a_write_that_breaks_off_leaves_what_was_there(tmp_path, monkeypatch):
+    def break_off(path, content):
+        with path.open("wb") as file:
+            file.write(content[:3])
+        raise OSError("broken off")
+
+    path = tmp_path / "run.json"
+    path.write_bytes(b"what was there")
+    monkeypatch.setattr("pathlib.Path.write_bytes", break_off)
+    with pytest.raises(OSError, match="broken off"):
+        sweeping.write_atomically(path, b"what comes")
+    assert [(each, each.read_bytes()) for each in tmp_path.iterdir()] == [(path, b"what was there")]
 
 
 @pytest.mark.parametrize("damage", [b"", b'{"recipe": {"un', b"\xff\x00\x01", b"[1, 2]", b'{"seed": 0}'])
