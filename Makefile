@@ -64,9 +64,11 @@ check: style ## check style and helpers alone, without notebooks and browsers, f
 	$(BIN)/python -m pytest $(PARALLEL) -m "not browser and not slow" tests
 
 # Each language replaces its own modules' rows of tests/mutants/scores.csv, which the book's page on its state shows.
-mutants: .venv/installed ## change the code in small ways, and count which changes `make check` notices (an hour or more; interrupted, it goes on where it was)
+mutants: book ## change the code in small ways, and count which changes the tests notice (some hours; interrupted, it goes on where it was)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --group mutants
 	$(BIN)/python tests/mutants/python.py
+	$(BIN)/python tests/mutants/engine.py
+	$(BIN)/python tests/mutants/javascript.py
 
 style: .venv/installed
 	$(BIN)/ruff check .

@@ -29,7 +29,7 @@ from record import Mutant, measure, mutant
 from tree_sitter import Language, Node, Parser
 from trials import Trials
 
-MOST = 40  # changes of a module
+MOST = 25  # changes of a module
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "book" / "_build" / "html"
 FOLDERS = {"lab/panel/": ROOT / "mnist_helpers" / "panel", "lab/": ROOT / "book" / "lab"}
