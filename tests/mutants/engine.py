@@ -34,7 +34,9 @@ class Bench:
     """Compiles mutants, and has the tests load what comes of them (trials.py)."""
 
     starts_anew = True  # the native build is loaded once for all tests of a mutant
-    tests = (str(HERE.parent / "test_engine.py"), "-m", "not slow", "-k", "not committed_modules")
+    programs = (SOURCE,)
+    files = (HERE.parent / "test_engine.py",)
+    options = ("-m", "not slow", "-k", "not committed_modules")
 
     def start(self) -> None:
         pass

@@ -13,6 +13,7 @@ elements, styles, classes, and sentences for readers. Of a module with more than
 same each time.
 """
 
+import functools
 import hashlib
 import http.server
 import os
@@ -36,7 +37,7 @@ FOLDERS = {"lab/panel/": ROOT / "mnist_helpers" / "panel", "lab/": ROOT / "book"
 # Which tests run a module; jupyter_widget.js runs in JupyterLab alone, and takes no part.
 MODULES = {
     "session.js": "session",
-    "engine_protocol.js": "session kept_runs runs_table",
+    "engine_protocol.js": "protocol session",
     "npz.js": "npz",
     "run_file.js": "protocol runs_table",
     "kept_runs.js": "kept_runs",
@@ -196,10 +197,12 @@ class Program:
     def __init__(self, name: str):
         self.name = name
         below, folder = next(pair for pair in FOLDERS.items() if (pair[1] / name).exists())
-        self.address, self.content = below + name, (folder / name).read_bytes()
+        self.address, self.path = below + name, folder / name
+        self.content = self.path.read_bytes()
         self.tree = PARSER.parse(self.content).root_node
         self.blocks = [self.tree, *blocks(self.tree)]
 
+    @functools.cached_property
     def mutants(self) -> dict[str, tuple[Mutant, int]]:
         """Give at most ``MOST`` mutants, each with the number of its block.
 
@@ -245,16 +248,15 @@ class Bench:
     """Serves changed programs to the browser, and hears from it which blocks a test ran (trials.py)."""
 
     starts_anew = False  # the browser stays
+    options = ("-k", "not firefox and not kernel")  # of what runs in another browser, or in none, nothing is heard here
 
     def __init__(self, names: list[str]):
-        self.names = names
-        files = dict.fromkeys(name for module in names for name in MODULES[module].split())
-        # Of what runs in another browser, or in a kernel, nothing is heard here.
-        self.tests = [*(str(ROOT / "tests" / f"test_{name}.py") for name in files), "-k", "not firefox and not kernel"]
+        names = dict.fromkeys(name for module in names for name in MODULES[module].split())
+        self.files = [ROOT / "tests" / f"test_{name}.py" for name in names]
+        self.programs = [Program(name).path for name in MODULES]
 
     def start(self) -> None:
-        self.programs = {name: Program(name) for name in self.names}
-        self.blocks = {one: number for program in self.programs.values() for one, number in program.mutants().values()}
+        self.changed = {name: Program(name) for name in MODULES}
         self.folder = Path(os.environ["TMPDIR"])
         self.instead = {}  # by the end of an address, the file that is served
         self.contexts, self.ran = [], set()
@@ -281,22 +283,22 @@ class Bench:
         for name, text in texts.items():
             file = self.folder / name
             file.write_bytes(text)
-            self.instead[f"/{self.programs[name].address}"] = file
+            self.instead[f"/{self.changed[name].address}"] = file
 
     def watch(self) -> None:
-        self.serve({name: program.watched() for name, program in self.programs.items()})
+        self.serve({name: program.watched() for name, program in self.changed.items()})
 
     def take(self, one: Mutant) -> None:
         self.patience = 8_000
         expect.set_options(timeout=self.patience)
         self.serve({one.module: one.source.encode()})
 
-    def place(self, one: Mutant) -> tuple[str, int]:
-        return one.module, self.blocks[one]
+    def place(self, one: Mutant) -> str:
+        return f"{one.module} {dict(self.changed[one.module].mutants.values())[one]}"
 
     def hear(self, message) -> None:
-        if found := re.fullmatch(r"ran (\S+) (\d+)", message.text):
-            self.ran |= {(found[1], int(found[2])), (found[1], 0)}
+        if found := re.fullmatch(r"ran ((\S+) \d+)", message.text):
+            self.ran |= {found[1], f"{found[2]} 0"}
 
     def places(self) -> set:
         """Give what ran since the last call, and have each page say it again when it runs next."""
@@ -322,7 +324,7 @@ def main() -> None:
     names = sys.argv[1:] or list(MODULES)
     with Trials(Bench(names)) as trials:
         for name in names:
-            mutants = {key: one for key, (one, _) in Program(name).mutants().items()}
+            mutants = {key: one for key, (one, _) in Program(name).mutants.items()}
             measure(name, mutants, trials.notices)
 
 

@@ -1,41 +1,44 @@
 """Runs tests on one mutant after another, in a process that keeps the browser and the data between them.
 
-First all tests run on what is there, and what each of them runs is noted. A mutant then meets the tests that ran its
-place, the quickest of a file first, until one fails: it is noticed. What hangs or crashes is ended and is noticed too;
-the next mutant gets another process.
+First all tests run on what is there, and what each of them runs is noted, and kept in `.mutants/` as long as neither
+they nor the programs change. A mutant then meets the tests that ran its place, the quickest of a file first, until one
+fails: it is noticed. What hangs or crashes is ended and is noticed too; the next mutant gets another process. Tests
+that take longer than `MOST_SECONDS` together are left out, so a score is a lower bound.
 """
 
+import hashlib
+import json
 import multiprocessing
 import os
 import tempfile
 import time
 from collections import defaultdict
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 from _pytest.runner import runtestprotocol
+from record import KEPT
 
 ROOT = Path(__file__).parents[2]
+MOST_SECONDS = 40  # of the tests for a mutant
 SECONDS = 600  # for what is done before the first test, and for a test of which is not known how long it takes
 
 
-@dataclass
-class Run:
-    """How a test went on what is there: its seconds, and the places that it ran."""
-
-    seconds: float
-    places: set
-
-
 class Loop:
-    """A plugin of pytest, whose loop runs tests on the mutants that come through a pipe."""
+    """A plugin of pytest, whose loop runs tests on the mutants that come through a pipe.
 
-    def __init__(self, bench, runs, pipe):
-        self.bench, self.runs, self.pipe, self.watching = bench, runs, pipe, False
-        self.own, self.shared = set(), defaultdict(set)  # what a test runs; by file, what its fixtures run
+    Of each file whose tests have run, `known` has by name how long each took, and the places that it ran.
+    """
+
+    def __init__(self, bench, known, pipe):
+        self.bench, self.known, self.pipe = bench, known, pipe
+        self.watching, self.own, self.shared = (
+            False,
+            set(),
+            set(),
+        )  # what a test runs, and what the fixtures of its file
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef, request):
@@ -43,49 +46,63 @@ class Loop:
             return (yield)
         self.own |= self.bench.places()
         result = yield
-        (self.shared[request.path] if fixturedef.scope == "module" else self.own).update(self.bench.places())
+        (self.shared if fixturedef.scope == "module" else self.own).update(self.bench.places())
         return result
 
     def pytest_runtestloop(self, session):
-        if not self.runs:
-            self.run_all(session.items)
-        self.pipe.send(("runs", self.runs))
-        items = {item.nodeid: item for item in session.items}
+        by_file = defaultdict(list)
+        for item in session.items:
+            by_file[item.path.name].append(item)
+        for name, items in by_file.items():
+            if name not in self.known:
+                self.known[name] = self.watch(items)
+                self.pipe.send(("known", (name, self.known[name])))
+        self.pipe.send(("ready", True))
         while mutant := self.pipe.recv():
             try:
                 self.bench.take(mutant)
             except Exception as error:
                 self.pipe.send(("trouble", f"This cannot be tried ({error}):\n{mutant}"))
-            place = self.bench.place(mutant)
-            chosen = [items[name] for name, run in self.runs.items() if place in run.places]
-            files = list(dict.fromkeys(item.path for item in chosen))
-            chosen.sort(key=lambda item: (files.index(item.path), self.runs[item.nodeid].seconds))
+            chosen = self.chosen(by_file, self.bench.place(mutant))
             failed = any(map(self.fails, chosen, [*chosen[1:], None]))
             with suppress(Exception):  # a page of a mutant may end with an error too
                 session._setupstate.teardown_exact(None if self.bench.starts_anew else folder_of(session.items[0]))
             self.pipe.send(("noticed", failed))
         return True
 
-    def run_all(self, items):
+    def watch(self, items):
+        """Run the tests of a file on what is there."""
         self.bench.watch()
-        self.watching = True
+        self.watching, self.shared, runs = True, set(), {}
         for item, following in zip(items, [*items[1:], None], strict=True):
             self.pipe.send(("begun", SECONDS))
             self.own = set()
             started = time.monotonic()
             reports = runtestprotocol(item, log=False, nextitem=following or folder_of(item))
-            run = Run(time.monotonic() - started, self.own | self.bench.places())
+            seconds, ran = time.monotonic() - started, self.own | self.bench.places()
             if any(report.failed for report in reports):
                 self.pipe.send(("left out", item.nodeid))
             elif not any(report.skipped for report in reports):
-                self.runs[item.nodeid] = run
-        for name, run in self.runs.items():
-            run.places |= self.shared[ROOT / name.partition("::")[0]]
+                runs[item.nodeid] = seconds, ran
         self.watching = False
+        return {name: (seconds, sorted(ran | self.shared)) for name, (seconds, ran) in runs.items()}
 
-    def fails(self, item, following):
-        self.pipe.send(("begun", 15 + 4 * self.runs[item.nodeid].seconds))
-        reports = runtestprotocol(item, log=False, nextitem=following or folder_of(item))
+    def chosen(self, by_file, place):
+        """Give the tests that run a place, as (seconds, test)."""
+        chosen, left = [], MOST_SECONDS
+        for name, items in by_file.items():
+            runs = self.known[name]
+            meeting = [item for item in items if item.nodeid in runs and place in runs[item.nodeid][1]]
+            for seconds, item in sorted(((runs[item.nodeid][0], item) for item in meeting), key=lambda pair: pair[0]):
+                if not chosen or seconds <= left:
+                    chosen.append((seconds, item))
+                    left -= seconds
+        return chosen
+
+    def fails(self, chosen, following):
+        seconds, item = chosen
+        self.pipe.send(("begun", 15 + 4 * seconds))
+        reports = runtestprotocol(item, log=False, nextitem=following[1] if following else folder_of(item))
         return any(report.failed for report in reports)
 
 
@@ -94,12 +111,17 @@ def folder_of(item):
     return item.getparent(pytest.Module).parent
 
 
-def work(pipe, bench, runs):
+def work(pipe, bench, known):
     """Do it, in a process of its own."""
     bench.start()
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
-        arguments = [*bench.tests, f"--rootdir={ROOT}", f"--basetemp={os.environ['TMPDIR']}/pytest"]
-        code = pytest.main(arguments, plugins=[Loop(bench, runs, pipe), bench])
+        arguments = [
+            *map(str, bench.files),
+            *bench.options,
+            f"--rootdir={ROOT}",
+            f"--basetemp={os.environ['TMPDIR']}/pytest",
+        ]
+        code = pytest.main(arguments, plugins=[Loop(bench, known, pipe), bench])
     pipe.send(("trouble", f"pytest ended with {code!r}"))
 
 
@@ -107,7 +129,12 @@ class Trials:
     """Tries mutants on a bench, which says which tests there are, and puts a mutant into its place."""
 
     def __init__(self, bench):
-        self.bench, self.runs, self.process = bench, {}, None
+        self.bench, self.process = bench, None
+        self.kept = KEPT / f"{type(bench).__name__.lower()}.json"
+        digest = hashlib.sha256(b"".join(path.read_bytes() for path in bench.programs)).hexdigest()
+        self.digests = {path.name: digest + hashlib.sha256(path.read_bytes()).hexdigest() for path in bench.files}
+        kept = json.loads(self.kept.read_text(encoding="utf-8")) if self.kept.exists() else {}
+        self.kept_runs = {name: pair for name, pair in kept.items() if self.digests.get(name, pair[0]) == pair[0]}
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
@@ -119,12 +146,14 @@ class Trials:
         self.folder.cleanup()
 
     def begin(self):
+        known = {name: runs for name, (_, runs) in self.kept_runs.items() if name in self.digests}
         context = multiprocessing.get_context("spawn")
         self.pipe, there = context.Pipe()
-        self.process = context.Process(target=work, args=(there, self.bench, self.runs))
+        self.process = context.Process(target=work, args=(there, self.bench, known))
         self.process.start()
         there.close()
-        self.runs = self.answer("runs")
+        if not self.answer("ready"):
+            raise SystemExit("The tests hang or crash on what is there.")
 
     def answer(self, to):
         """Wait for a word of the process; None if it hangs or crashes."""
@@ -138,6 +167,11 @@ class Trials:
                 return value
             if what == "begun":
                 limit = value
+            elif what == "known":
+                name, runs = value
+                self.kept_runs[name] = self.digests[name], runs
+                KEPT.mkdir(exist_ok=True)
+                self.kept.write_text(json.dumps(self.kept_runs), encoding="utf-8")
             elif what == "left out":
                 print(f"Left out, because it fails on what is there: {value}", flush=True)
             else:
@@ -159,8 +193,6 @@ class Trials:
         """Say whether a test notices a mutant."""
         if not self.process:
             self.begin()
-            if not self.runs:
-                raise SystemExit("The tests hang or crash on what is there.")
         self.pipe.send(mutant)
         failed = self.answer("noticed")
         if failed is None:
