@@ -33,6 +33,7 @@ def mutants() -> dict[str, Mutant]:
 class Bench:
     """Compiles mutants, and has the tests load what comes of them (trials.py)."""
 
+    name = "engine"
     starts_anew = True  # the native build is loaded once for all tests of a mutant
     programs = (SOURCE,)
     files = (HERE.parent / "test_engine.py",)

@@ -130,7 +130,7 @@ class Trials:
 
     def __init__(self, bench):
         self.bench, self.process = bench, None
-        self.kept = KEPT / f"{type(bench).__name__.lower()}.json"
+        self.kept = KEPT / f"{bench.name}.json"
         digest = hashlib.sha256(b"".join(path.read_bytes() for path in bench.programs)).hexdigest()
         self.digests = {path.name: digest + hashlib.sha256(path.read_bytes()).hexdigest() for path in bench.files}
         kept = json.loads(self.kept.read_text(encoding="utf-8")) if self.kept.exists() else {}
