@@ -13,7 +13,7 @@ CHECKS := $(PUBLISHED:=-check)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help writable book pdf epub serve lab test check style bench bench-lab bench-99 lighthouse test-long grid $(PUBLISHED) $(CHECKS) small-network format requirements update audit bill mark picture engine clean
+.PHONY: help writable book pdf epub serve lab test check style mutants bench bench-lab bench-99 lighthouse test-long grid $(PUBLISHED) $(CHECKS) small-network format requirements update audit bill mark picture engine clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
@@ -68,6 +68,13 @@ test: style ## check everything: style, helpers, every notebook, and the site in
 
 check: style ## check style and helpers alone, without notebooks and browsers, for the rhythm of daily work
 	$(BIN)/python -m pytest $(PARALLEL) -m "not browser and not slow" tests
+
+# Each language replaces its own modules' rows of tests/mutants/scores.csv, which the book's page on its state shows.
+mutants: book ## change the code in small ways, and count which changes the tests notice (some hours; interrupted, it goes on where it was)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --group mutants
+	$(BIN)/python tests/mutants/python.py
+	$(BIN)/python tests/mutants/engine.py
+	$(BIN)/python tests/mutants/javascript.py
 
 style: writable .venv/installed
 	$(BIN)/ruff check .
@@ -151,4 +158,4 @@ engine: .venv/installed ## compile the engine of the in-page lab anew from its C
 	$(BIN)/python book/tools/build_engine.py
 
 clean: ## remove what was built, and keep the environment
-	rm -rf book/_build book/notebooks .pytest_cache .ruff_cache .hypothesis
+	rm -rf book/_build book/notebooks .mutants .pytest_cache .ruff_cache .hypothesis

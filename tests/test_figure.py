@@ -3,6 +3,7 @@
 import base64
 import functools
 import io
+import itertools
 import json
 import re
 from xml.etree import ElementTree
@@ -115,6 +116,18 @@ def test_what_is_rounded_stays_where_it_was():
     (marker,) = re.findall(r'<path id="[^"]*" d="([^"]*)" style="stroke:#1f4bb8"', svg)
     places = [float(number) for number in re.findall(r"[-.\d]+", marker)]
     assert sum(places[0::2]) == pytest.approx(0, abs=0.03) and 0.5 < max(places) == -min(places) < 3
+
+
+@every_figure
+def test_every_text_is_within_the_figure_and_none_is_over_another(name, monkeypatch):
+    drawn, texts, draw = FIGURES[name](), [], Text.draw
+    monkeypatch.setattr(Text, "draw", lambda text, renderer: (texts.append(text), draw(text, renderer))[1])
+    drawn.draw_without_rendering()
+    boxes = {text: text.get_window_extent() for text in texts if text.get_visible() and text.get_text().strip()}
+    for text, box in boxes.items():
+        assert box.x0 > -1 and box.y0 > -1 and box.x1 < drawn.bbox.x1 + 1 and box.y1 < drawn.bbox.y1 + 1, text
+    for one, other in itertools.combinations(boxes, 2):
+        assert not boxes[one].padded(-1).overlaps(boxes[other].padded(-1)), (one, other)
 
 
 def test_text_is_text():

@@ -212,6 +212,27 @@ def test_a_shift_moves_by_whole_pixels():
     assert sorted((abs(row - 14), abs(column - 14))) == [0, 3]
 
 
+def test_images_are_shifted_in_four_directions_and_turned_in_two():
+    dots = np.zeros((40, 28, 28), np.uint8)
+    dots[:, 13, 20] = 255
+
+    def found(kind, strength):
+        return {
+            tuple(np.unravel_index(each.argmax(), each.shape)) for each in published.corrupted(dots, kind, strength)
+        }
+
+    assert found("shift", 3) == {(10, 20), (16, 20), (13, 17), (13, 23)}
+    assert found("rotation", 90) == {(7, 13), (20, 14)}
+
+
+def test_noise_has_the_deviation_asked_for_and_stays_within_the_grey_values():
+    grey = np.full((50, 28, 28), 102, np.uint8)
+    noisy = published.corrupted(grey, "noise", 0.1)
+    assert (noisy.mean(), noisy.std()) == pytest.approx((0.4, 0.1), rel=0.02)
+    strong = published.corrupted(grey, "noise", 0.5)
+    assert (strong.min(), strong.max()) == (0, 1)
+
+
 def test_an_unknown_group_is_refused():
     with pytest.raises(
         ValueError, match="expected one of the groups building, batches, overfitting, ideas, crack, best, convolution"

@@ -19,6 +19,7 @@ def rounded(estimate: Estimate, digits: int = 2) -> list[float]:
 
 def test_scatter_is_written_as_mean_and_deviation():
     assert statistics.mean_and_deviation([0.96, 0.98], ".1%") == "97.0% ± 1.4%"
+    assert statistics.mean_and_deviation([1, 2]) == "1.500 ± 0.707"
 
 
 def test_an_estimate_is_written_with_its_interval():

@@ -80,6 +80,13 @@ def test_same_weights_as_train_on_batch_after_200_steps(mnist, monkeypatch, name
     assert_same_weights(train(recipe, mnist, 4, progress=False).model, by_keras(recipe, mnist, 4), tolerance)
 
 
+def test_all_options_together_give_keras_weights_after_a_few_steps(mnist):
+    options = {"batch_norm": True, "label_smoothing": 0.1, "schedule": "cosine", "warmup_epochs": 1}
+    recipe = replace(SHORT, hidden_layers=2, learning_rate=1e-5, weight_decay=50.0, ema_momentum=0.9, **options)
+    recipe = replace(recipe, epochs=2)
+    assert_same_weights(train(recipe, mnist, 4, progress=False).model, by_keras(recipe, mnist, 4), tolerance=1e-6)
+
+
 @pytest.mark.parametrize("name", ["cosine", "cosine with warm-up"])
 def test_the_learning_rate_of_every_step_is_that_of_keras(name):
     recipe = VARIANTS[name]
