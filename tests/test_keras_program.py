@@ -11,7 +11,7 @@ import pytest
 
 from mnist_helpers.keras_program import keras_program
 from mnist_helpers.model import build_model, compile_model
-from mnist_helpers.recipe import ARTICLE, BEST_DENSE, CRACK_99, DISTORTIONS, distorts, has_many_steps
+from mnist_helpers.recipe import ARTICLE, BEST_DENSE, CRACK_99, distorts, has_many_steps
 from mnist_helpers.training import train
 
 FEW = replace(ARTICLE, epochs=2, training_images=5_000, batch_size=50, hidden_layers=3, units=40)
@@ -155,20 +155,28 @@ def test_the_program_stops_as_early_as_the_run(dry_run):
     assert len(fits) == 4
 
 
-def test_the_program_distorts_in_training_alone_and_as_the_recipe_says(dry_run, monkeypatch):
-    recipe, given = NEAR["dropout and augmentation"], []
-
-    def distort(images, seed, **sizes):
-        given.append(sizes)
-        return images
-
-    monkeypatch.setattr("mnist_helpers.augment.distort", distort)
+@pytest.mark.parametrize(
+    ("recipe", "sizes"),
+    [
+        (NEAR["dropout and augmentation"], {"rotation": 10.0, "zoom": 0.1, "shift": 1.0, "shear": 0.1, "elastic": 1.0}),
+        (replace(FEW, elastic=0.5), {"rotation": 0.0, "zoom": 0.0, "shift": 0.0, "elastic": 0.5}),
+    ],
+)
+def test_the_program_distorts_in_training_alone_and_as_the_recipe_says(dry_run, monkeypatch, recipe, sizes):
+    given = []
     model, _ = dry_run(keras_program(recipe))
-    given.clear()
-    model(np.zeros((2, 784), np.float32), training=False)
+    monkeypatch.setitem(
+        type(model.layers[0]).call.__globals__, "distort", lambda images, _, **sizes: given.append(sizes)
+    )
+    layer = model.layers[0]
+    assert layer(np.zeros((2, 784), np.float32), training=False).shape == (2, 784)
     assert given == []
-    model(np.zeros((2, 784), np.float32), training=True)
-    assert given == [{name: getattr(recipe, name) for name in DISTORTIONS}]
+    layer.call(np.zeros((2, 784), np.float32), training=True)
+    assert given == [sizes]
+
+
+def test_a_program_for_all_images_cuts_none_off():
+    assert "[:" not in keras_program(ARTICLE) and "mnist.train.flat[:5000]" in keras_program(FEW)
 
 
 @pytest.mark.parametrize(

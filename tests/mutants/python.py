@@ -37,7 +37,7 @@ from mutmut.mutation.mutators import mutation_operators, operator_arg_removal, o
 from record import KEPT, Mutant, measure, mutant
 
 MOST = 40  # changes of a module
-SECONDS = 15  # of tests for a change
+SECONDS = 10  # of tests for a change
 ROOT = Path(__file__).parents[2]
 TREE = KEPT / "tree"
 PACKAGE = TREE / "mnist_helpers"
@@ -50,6 +50,14 @@ MODULES = (
     "recipe keras_program model data augment run sweep training statistics network_file published controls "
     "kernel_engine figure pictures plots panels learning_panels glue ideas quiet"
 )
+
+# Modules that are tested in other files than their own too.
+ALSO = {
+    "recipe": ("model", "published", "controls"),
+    "ideas": ("published",),
+    "sweep": ("faults",),
+    "run": ("training",),
+}
 
 
 # ---------------------------------------------------------------- the changes
@@ -216,13 +224,15 @@ def watched(file: Path) -> dict:
 def chosen_for(mutant: Mutant, tests: list[dict]) -> dict[str, float]:
     """Give the tests for a mutant, in their order, and the seconds of each."""
     seconds = {name: spent for each in tests for name, spent in each["seconds"].items()}
+    stem = mutant.module.removesuffix(".py")
+    files = tuple(f"tests/test_{each}.py::" for each in (stem, *ALSO.get(stem, ())))
+    own = {name for name in seconds if name.startswith(files)}
     of_module = [each["lines"].get(mutant.module, {}) for each in tests]
-    names = {name for lines in of_module for name in lines.get(mutant.line, ())}
-    # A line that runs when the module is imported, or in another process, is anybody's.
+    # A line that runs when its module is imported, in another process or as a graph has no tests.
+    names = {name for lines in of_module for name in lines.get(mutant.line, ())} or own
     names = names or {name for lines in of_module for each in lines.values() for name in each}
-    own = f"tests/test_{mutant.module.removesuffix('.py')}.py::"
     chosen, left = {}, SECONDS
-    for name in sorted(names & seconds.keys(), key=lambda name: (not name.startswith(own), seconds[name])):
+    for name in sorted(names & seconds.keys(), key=lambda name: (name not in own, seconds[name])):
         if seconds[name] <= left:
             chosen[name] = seconds[name]
             left -= seconds[name]
