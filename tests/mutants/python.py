@@ -55,8 +55,8 @@ MODULES = (
 ALSO = {
     "recipe": ("model", "published", "controls"),
     "ideas": ("published",),
-    "sweep": ("faults",),
     "run": ("training",),
+    "sweep": ("faults",),
 }
 
 
