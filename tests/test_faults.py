@@ -187,6 +187,12 @@ print(keras_program.keras_program(SMALL).isascii(), len(panels.retrain_panel(SMA
     assert said(code, folder=tmp_path, **ascii_alone).endswith("True 32\n")
 
 
+def test_without_what_processes_share_a_sweep_trains_in_its_own(tmp_path):
+    # What joblib does when it finds that there can be no locks between processes.
+    code = "print(len(sweep([SMALL], range(2), load_mnist(), workers=2)))"
+    assert said(code, folder=tmp_path, MNIST_HELPERS_RUNS=str(tmp_path), JOBLIB_MULTIPROCESSING="0").endswith("\n4\n")
+
+
 def test_a_container_that_may_have_little_memory_gets_few_workers(tmp_path, monkeypatch):
     monkeypatch.setattr(sweeping, "_CONTAINER", tmp_path)
     monkeypatch.setattr(sweeping.joblib, "cpu_count", lambda: 8)
