@@ -5,20 +5,22 @@
 
 The changes are mutmut's and a few of our own; not its runner, which forks after tests have run, when TensorFlow's
 threads are lost. Here each change is written into a copy of the repository, and a process that has imported TensorFlow
-and computed nothing is forked, in which pytest runs the tests that pass over the changed line, those of the module's
-own file first and the quickest first, until one fails. Tests that take longer than SECONDS together are left out, so a
-score is a lower bound.
+and computed nothing is forked, in which pytest runs tests until one fails: from the files that name the module, those
+that pass over the changed line, first those of the module's own file, the quickest first. What takes longer than
+SECONDS together is left out, so a score is a lower bound.
 
 Of a module with more than MOST changes as many are drawn, the same each time. Which lines the tests of a file pass over
 is kept in `.mutants/` as long as the file is the same.
 """
 
 import contextlib
+import functools
 import hashlib
 import importlib
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -213,18 +215,24 @@ def pytest_in_a_fork(files, plugin, limit, *options) -> int | None:
     return code
 
 
+@functools.cache
 def watched(file: Path) -> dict:
     """Give what is known of a test file, which is run if it has changed since it was run."""
     kept = KEPT / "tests" / f"{file.stem} {hashlib.sha256(file.read_bytes()).hexdigest()[:16]}.json"
     if not kept.exists():
         pytest_in_a_fork([str(file)], Watch(kept), 600)
-    return json.loads(kept.read_text())
+    found = json.loads(kept.read_text())
+    for name in found["failed"]:
+        print(f"left out, because it fails or is skipped without any change: {name}", flush=True)
+    return found
 
 
-def chosen_for(mutant: Mutant, tests: list[dict]) -> dict[str, float]:
-    """Give the tests for a mutant, in their order, and the seconds of each."""
-    seconds = {name: spent for each in tests for name, spent in each["seconds"].items()}
+def chosen_for(mutant: Mutant) -> dict[str, float]:
+    """Give the tests for a mutant, in their order, and the seconds of each: of the files that name its module."""
     stem = mutant.module.removesuffix(".py")
+    named = re.compile(rf"mnist_helpers.*\b{stem}\b")
+    tests = [watched(file) for file in sorted(TREE.glob("tests/test_*.py")) if named.search(file.read_text("utf-8"))]
+    seconds = {name: spent for each in tests for name, spent in each["seconds"].items()}
     files = tuple(f"tests/test_{each}.py::" for each in (stem, *ALSO.get(stem, ())))
     own = {name for name in seconds if name.startswith(files)}
     of_module = [each["lines"].get(mutant.module, {}) for each in tests]
@@ -239,8 +247,9 @@ def chosen_for(mutant: Mutant, tests: list[dict]) -> dict[str, float]:
     return chosen
 
 
-def is_noticed(mutant: Mutant, tests: dict[str, float]) -> bool:
+def is_noticed(mutant: Mutant) -> bool:
     """Tell whether one of the tests fails, or does not end, with the change."""
+    tests = chosen_for(mutant)
     if not tests:
         return False
     file = PACKAGE / mutant.module
@@ -271,12 +280,8 @@ def main() -> None:
     copy_the_repository()
     for name in SLOW_TO_IMPORT.split():
         importlib.import_module(name)
-    files = [file for file in sorted((TREE / "tests").glob("test_*.py")) if "mnist_helpers" in file.read_text("utf-8")]
-    tests = [watched(file) for file in files]
-    for failed in (name for each in tests for name in each["failed"]):
-        print(f"left out, because it fails or is skipped without any change: {failed}", flush=True)
     for module in sys.argv[1:] or [f"{name}.py" for name in MODULES.split()]:
-        measure(module, mutants_of(module), lambda each: is_noticed(each, chosen_for(each, tests)))
+        measure(module, mutants_of(module), is_noticed)
 
 
 if __name__ == "__main__":
