@@ -1,24 +1,30 @@
 """The fast loop does what Keras does, batch for batch, and nothing else."""
 
 import functools
+import io
 import json
 import math
+import os
+import platform
 import random
+import re
 import threading
 import time
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tqdm import tqdm
 
 from mnist_helpers import training
 from mnist_helpers.data import Split
 from mnist_helpers.model import build_model, compile_model
 from mnist_helpers.recipe import ARTICLE, SIZES
 from mnist_helpers.run import Run
-from mnist_helpers.training import TrainingError, train
+from mnist_helpers.training import Report, TrainingError, train
 
 # 1,230 images in batches of 100: the last batch of each epoch is a partial one.
 SHORT = replace(ARTICLE, training_images=1_230, batch_size=100, epochs=3)
@@ -208,6 +214,28 @@ def test_the_progress_bar_is_clean_and_can_be_left_out(mnist, capfd):
     assert bar.endswith("\r")
 
 
+@pytest.mark.parametrize(("epoch", "step", "place"), [(1, 0, 0.0), (1, 5, 0.5), (2, 0, 1.0), (3, 10, 3.0)])
+def test_the_progress_bar_stands_where_the_run_does(epoch, step, place):
+    with tqdm(total=3, file=io.StringIO()) as bar:
+        for now in (Report(1, 2, 3, 10, 0.5, 0.9, {}), Report(epoch, step, 3, 10, 0.25, 0.9, {})):
+            training._show(bar, now)
+        assert bar.n == pytest.approx(place)
+        assert bar.postfix == "loss 0.250"
+
+
+def test_the_machine_is_named():
+    named = training.hardware.__wrapped__()
+    assert named.endswith(f", {os.cpu_count()} cores, {platform.system()}") or " GPU, " in named
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists() and (found := re.search(r"^model name\s*: (.*)$", cpuinfo.read_text(), re.MULTILINE)):
+        assert named.startswith(f"{found[1]}, ")
+
+
+def test_the_versions_are_those_that_are_imported():
+    expected = {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__}
+    assert training.versions() == {"python": platform.python_version()} | expected
+
+
 @pytest.mark.slow
 def test_it_reports_within_an_epoch_and_at_its_end(mnist):
     reports, times = [], []
@@ -315,6 +343,8 @@ def test_a_report_has_the_means_of_its_epoch_so_far(mnist, report_each_step):
     assert [(now.epoch, now.step) for now in reports] == [(epoch, step) for epoch in (1, 2, 3) for step in range(1, 14)]
     first, last = reports[0], reports[-1]
     assert (first.epochs, first.steps) == (3, 13)
+    with pytest.raises(FrozenInstanceError):
+        first.step = 2
     untrained = compile_model(build_model(SHORT, 5), SHORT)
     batch = np.random.default_rng(5).permutation(1_230)[:100]
     loss, accuracy = untrained.evaluate(mnist.train.flat[batch], mnist.train.labels[batch], verbose=0)
