@@ -35,6 +35,15 @@ WORDS_ALONE = {
 WHAT_IT_DOES = {"code": ("radius ** 2", "radius ** 3"), "text that looks like a comment": ("# {", "## {")}
 
 
+def test_what_is_left_of_a_program_is_its_code():
+    assert what_it_does(PROGRAM).splitlines() == [
+        "import math",
+        "class Circle:",
+        "    def area(self, radius):",
+        '        return f"# {radius:#x} {math.pi * radius ** 2}"',
+    ]
+
+
 @pytest.mark.parametrize("change", WORDS_ALONE.values(), ids=WORDS_ALONE)
 def test_words_for_a_reader_do_not_count(change):
     changed = PROGRAM.replace(*change)
@@ -54,6 +63,10 @@ def test_each_module_and_each_library_counts(monkeypatch):
     before = code_version.code_version()
     monkeypatch.setattr(code_version, "version", lambda library: "another")
     assert code_version.code_version.__wrapped__() != before
+
+
+def test_a_digest_is_16_hexadecimal_digits():
+    assert re.fullmatch("[0-9a-f]{16}", digest_of(TRAINING_CODE))
 
 
 def test_every_module_that_training_needs_counts():

@@ -8,6 +8,8 @@ from mnist_helpers.whole_files import write_atomically
 @pytest.mark.parametrize("before", [{}, {"run.json": b"what was there"}])
 def test_a_write_that_breaks_off_leaves_what_was_there(tmp_path, monkeypatch, before):
     def break_off(path, content):
+        # Beside its place, so that it can be moved there in one step, under a name that tells a rest from a file.
+        assert path.parent.parent == tmp_path and path.parent.suffix == ".part"
         with path.open("wb") as file:
             file.write(content[:3])
         raise OSError("broken off")
