@@ -13,7 +13,7 @@ CHECKS := $(PUBLISHED:=-check)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help writable book pdf epub serve lab test check mutants style bench bench-lab bench-99 lighthouse test-long grid $(PUBLISHED) $(CHECKS) small-network format requirements update audit bill mark picture engine clean
+.PHONY: help writable book pdf epub serve lab test check style mutants bench bench-lab bench-99 lighthouse test-long grid $(PUBLISHED) $(CHECKS) small-network format requirements update audit bill mark picture engine clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
@@ -70,9 +70,11 @@ check: style ## check style and helpers alone, without notebooks and browsers, f
 	$(BIN)/python -m pytest $(PARALLEL) -m "not browser and not slow" tests
 
 # Each language replaces its own modules' rows of tests/mutants/scores.csv, which the book's page on its state shows.
-mutants: .venv/installed ## change the code in small ways, and count which changes `make check` notices (an hour or more; interrupted, it goes on where it was)
+mutants: book ## change the code in small ways, and count which changes the tests notice (some hours; interrupted, it goes on where it was)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --group mutants
 	$(BIN)/python tests/mutants/python.py
+	$(BIN)/python tests/mutants/engine.py
+	$(BIN)/python tests/mutants/javascript.py
 
 style: writable .venv/installed
 	$(BIN)/ruff check .

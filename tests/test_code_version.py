@@ -56,31 +56,29 @@ def test_what_it_does_counts(change):
     assert what_it_does(PROGRAM.replace(*change)) != what_it_does(PROGRAM)
 
 
-def test_each_module_and_each_library_counts(monkeypatch):
-    assert (
-        len({digest_of(TRAINING_CODE[:number]) for number in range(len(TRAINING_CODE) + 1)}) == len(TRAINING_CODE) + 1
-    )
-    before = code_version.code_version()
-    monkeypatch.setattr(code_version, "version", lambda library: "another")
-    assert code_version.code_version.__wrapped__() != before
-
-
 def test_a_digest_is_16_hexadecimal_digits():
     assert re.fullmatch("[0-9a-f]{16}", digest_of(TRAINING_CODE))
 
 
-def test_every_module_that_training_needs_counts():
-    """But for the one that imports TensorFlow, which decides nothing."""
+def test_each_module_counts():
+    digests = {digest_of(TRAINING_CODE[:number]) for number in range(len(TRAINING_CODE) + 1)}
+    assert len(digests) == len(TRAINING_CODE) + 1
+
+
+def test_the_training_code_is_all_that_training_needs():
+    """But for what imports TensorFlow, which decides nothing."""
     needed, waiting = set(), {"training"}
     while waiting:
         needed |= waiting
-        texts = [Path(code_version.__file__).with_name(f"{name}.py").read_text(encoding="utf-8") for name in waiting]
+        texts = [
+            Path(code_version.__file__).with_name(f"{module}.py").read_text(encoding="utf-8") for module in waiting
+        ]
         waiting = set(re.findall(r"^(?:from|import) mnist_helpers\.(\w+)", "\n".join(texts), re.MULTILINE)) - needed
     assert set(TRAINING_CODE) == needed - {"quiet"}
 
 
-def test_every_library_that_computes_counts(monkeypatch):
-    asked = []
+def test_the_libraries_that_compute_count(monkeypatch):
+    asked, before = [], code_version.code_version()
     monkeypatch.setattr(code_version, "version", lambda library: asked.append(library) or "another")
-    code_version.code_version.__wrapped__()
+    assert code_version.code_version.__wrapped__() != before
     assert set(asked) == {"tensorflow", "keras", "numpy"}
