@@ -37,15 +37,16 @@ from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper
 from mutmut.mutation.mutators import mutation_operators, operator_arg_removal, operator_assignment
 from record import KEPT, Mutant, measure, mutant
 
-MOST = 40  # changes of a module
+MOST = 20  # changes of a module
 SECONDS = 10  # of tests for a change
 ROOT = Path(__file__).parents[2]
 TREE = KEPT / "tree"
 PACKAGE = TREE / "mnist_helpers"
+PLUGINS = ("nbmake.pytest_plugin", "_hypothesis_pytestplugin", "pytest_timeout", "xdist.plugin")
 # Imported once, before the forks.
 SLOW_TO_IMPORT = (
-    "tensorflow keras matplotlib.figure scipy.stats pandas joblib IPython anywidget ipywidgets hypothesis "
-    "_hypothesis_pytestplugin nbformat nbmake.pytest_plugin jupyter_cache playwright.sync_api xdist.plugin"
+    "tensorflow keras matplotlib.figure scipy.stats pandas joblib IPython anywidget ipywidgets hypothesis nbformat "
+    "jupyter_cache playwright.sync_api"
 )
 MODULES = (
     "recipe keras_program model data augment run sweep training code_version whole_files statistics network_file "
@@ -200,7 +201,9 @@ def pytest_in_a_fork(files, plugin, limit, *options) -> int | None:
         sys.path[0] = str(TREE)
         sys.dont_write_bytecode, tempfile.tempdir = True, folder
         os.environ |= {"PYTHONPATH": str(TREE), "TMPDIR": folder, "PYTHONDONTWRITEBYTECODE": "1"}
-        code = pytest.main([*files, *options, "-q", "-m", "not browser and not slow"], plugins=[plugin])
+        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # to look for plugins takes as long as many a test
+        named = [each for name in PLUGINS for each in ("-p", name)]
+        code = pytest.main([*named, *files, *options, "-q", "-m", "not browser and not slow"], plugins=[plugin])
         sys.stdout.flush()
         os._exit(code)
 
@@ -280,7 +283,7 @@ def copy_the_repository() -> None:
 def main() -> None:
     (KEPT / "tests").mkdir(parents=True, exist_ok=True)
     copy_the_repository()
-    for name in SLOW_TO_IMPORT.split():
+    for name in (*SLOW_TO_IMPORT.split(), *PLUGINS):
         importlib.import_module(name)
     for module in sys.argv[1:] or [f"{name}.py" for name in MODULES.split()]:
         measure(module, mutants_of(module), is_noticed)
