@@ -5,9 +5,9 @@
 
 The changes are mutmut's and a few of our own; not its runner, which forks after tests have run, when TensorFlow's
 threads are lost. Here each change is written into a copy of the repository, and a process that has imported TensorFlow
-and computed nothing is forked, in which pytest runs tests until one fails: from the files that name the module, those
-that pass over the changed line, first those of the module's own file, the quickest first. What takes longer than
-SECONDS together is left out, so a score is a lower bound.
+and computed nothing is forked, in which pytest runs the module's tests that pass over the changed line, the quickest
+first, until one fails. What takes longer than SECONDS together is left out, and so are the tests of other modules: a
+score is a lower bound.
 
 Of a module with more than MOST changes as many are drawn, the same each time. Which lines the tests of a file pass over
 is kept in `.mutants/` as long as the file is the same.
@@ -20,7 +20,6 @@ import importlib
 import json
 import multiprocessing
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -48,18 +47,20 @@ SLOW_TO_IMPORT = (
     "tensorflow keras matplotlib.figure scipy.stats pandas joblib IPython anywidget ipywidgets hypothesis nbformat "
     "jupyter_cache playwright.sync_api"
 )
+HELD_OTHERWISE = ("strict", "encoding")  # arguments that ruff, and a test of all files, ask for
+# The modules in the order of their weight, and the test files of those that have not, or not only, one of their name.
 MODULES = (
     "recipe keras_program model data augment run sweep training code_version whole_files statistics network_file "
     "published controls kernel_engine figure pictures plots panels learning_panels glue ideas quiet convolution"
 )
-
-HELD_OTHERWISE = ("strict", "encoding")  # arguments that ruff, and a test of all files, ask for
-# Modules that are tested in other files than their own too.
-ALSO = {
-    "recipe": ("model", "published", "controls"),
-    "ideas": ("published",),
+TESTED_IN = {
+    "recipe": ("recipe", "model", "published", "controls"),
     "run": ("training",),
-    "sweep": ("faults",),
+    "kernel_engine": ("kernel_engine", "protocol"),
+    "pictures": ("pictures", "figure"),
+    "plots": ("plots", "figure"),
+    "ideas": ("published",),
+    "convolution": ("published",),
 }
 
 
@@ -233,19 +234,14 @@ def watched(file: Path) -> dict:
 
 
 def chosen_for(mutant: Mutant) -> dict[str, float]:
-    """Give the tests for a mutant, in their order, and the seconds of each: of the files that name its module."""
+    """Give the tests for a mutant, the quickest first, and the seconds of each."""
     stem = mutant.module.removesuffix(".py")
-    named = re.compile(rf"mnist_helpers.*\b{stem}\b")
-    tests = [watched(file) for file in sorted(TREE.glob("tests/test_*.py")) if named.search(file.read_text("utf-8"))]
+    tests = [watched(TREE / "tests" / f"test_{each}.py") for each in TESTED_IN.get(stem, (stem,))]
     seconds = {name: spent for each in tests for name, spent in each["seconds"].items()}
-    files = tuple(f"tests/test_{each}.py::" for each in (stem, *ALSO.get(stem, ())))
-    own = {name for name in seconds if name.startswith(files)}
-    of_module = [each["lines"].get(mutant.module, {}) for each in tests]
-    # A line that runs when its module is imported, in another process or as a graph has no tests.
-    names = {name for lines in of_module for name in lines.get(mutant.line, ())} or own
-    names = names or {name for lines in of_module for each in lines.values() for name in each}
+    passing = {name for each in tests for name in each["lines"].get(mutant.module, {}).get(mutant.line, ())}
+    # A line that runs when its module is imported, in another process or as a graph has no tests of its own.
     chosen, left = {}, SECONDS
-    for name in sorted(names & seconds.keys(), key=lambda name: (name not in own, seconds[name])):
+    for name in sorted(passing & seconds.keys() or seconds, key=seconds.get):
         if seconds[name] <= left:
             chosen[name] = seconds[name]
             left -= seconds[name]
