@@ -5,9 +5,9 @@
 
 The changes are mutmut's and a few of our own; not its runner, which forks after tests have run, when TensorFlow's
 threads are lost. Here each change is written into a copy of the repository, and a process that has imported TensorFlow
-and computed nothing is forked, in which pytest runs the module's tests that pass over the changed line, the quickest
-first, until one fails. What takes longer than SECONDS together is left out, and so are the tests of other modules: a
-score is a lower bound.
+and computed nothing is forked, in which pytest runs the module's tests until one fails, first those that pass over the
+changed line, the quickest first. What takes longer than SECONDS together is left out, and so are the tests of other
+modules: a score is a lower bound.
 
 Of a module with more than MOST changes as many are drawn, the same each time. Which lines the tests of a file pass over
 is kept in `.mutants/` as long as the file is the same.
@@ -234,14 +234,14 @@ def watched(file: Path) -> dict:
 
 
 def chosen_for(mutant: Mutant) -> dict[str, float]:
-    """Give the tests for a mutant, the quickest first, and the seconds of each."""
+    """Give the tests for a mutant and the seconds of each, first those that pass over its line, the quickest first."""
     stem = mutant.module.removesuffix(".py")
     tests = [watched(TREE / "tests" / f"test_{each}.py") for each in TESTED_IN.get(stem, (stem,))]
     seconds = {name: spent for each in tests for name, spent in each["seconds"].items()}
     passing = {name for each in tests for name in each["lines"].get(mutant.module, {}).get(mutant.line, ())}
-    # A line that runs when its module is imported, in another process or as a graph has no tests of its own.
+    # The others too: what runs on import, in another process, as a graph or once for all tests is not seen to be passed.
     chosen, left = {}, SECONDS
-    for name in sorted(passing & seconds.keys() or seconds, key=seconds.get):
+    for name in sorted(seconds, key=lambda name: (name not in passing, seconds[name])):
         if seconds[name] <= left:
             chosen[name] = seconds[name]
             left -= seconds[name]
