@@ -239,7 +239,7 @@ def chosen_for(mutant: Mutant) -> dict[str, float]:
     tests = [watched(TREE / "tests" / f"test_{each}.py") for each in TESTED_IN.get(stem, (stem,))]
     seconds = {name: spent for each in tests for name, spent in each["seconds"].items()}
     passing = {name for each in tests for name in each["lines"].get(mutant.module, {}).get(mutant.line, ())}
-    # The others too: what runs on import, in another process, as a graph or once for all tests is not seen to be passed.
+    # The others too: what runs on import, in another process, as a graph or once for all is not seen to be passed.
     chosen, left = {}, SECONDS
     for name in sorted(seconds, key=lambda name: (name not in passing, seconds[name])):
         if seconds[name] <= left:
