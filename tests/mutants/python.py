@@ -55,7 +55,6 @@ MODULES = (
 )
 TESTED_IN = {
     "recipe": ("recipe", "model", "published", "controls"),
-    "run": ("training",),
     "kernel_engine": ("kernel_engine", "protocol"),
     "pictures": ("pictures", "figure"),
     "plots": ("plots", "figure"),
