@@ -70,6 +70,8 @@ def test_a_figure_is_narrow_in_the_books_type_and_changes_no_setting(name):
     before = dict(matplotlib.rcParams)
     drawn = FIGURES[name]()
     assert drawn.get_figwidth() == figure.WIDTH
+    root, inches = ElementTree.fromstring(shown(name)), (figure.WIDTH, drawn.get_figheight())
+    assert [root.get(side) for side in ("width", "height")] == [f"{96 * length:.0f}" for length in inches], "in pixels"
     drawn._repr_svg_()
     assert dict(matplotlib.rcParams) == before
     texts = [text for text in drawn.findobj(Text) if text.get_text()]
@@ -91,7 +93,7 @@ def test_the_svg_is_small_the_same_each_time_and_needs_nothing_else(name):
     svg = shown(name)
     assert FIGURES[name]()._repr_svg_() == svg
     assert len(svg) < 40_000
-    assert not re.search(r"<style|<script|<!--|\d\.\d{5}", svg)
+    assert not re.search(r"<style|<script|<!--|<defs/>|\d\.\d{5}", svg)
     referred = re.findall(r"(?:href=\"|url\()(.)", svg)
     assert set(referred) <= {"#", "d"}, "to itself, or to a picture within"
 
