@@ -12,7 +12,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib import font_manager
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.text import Text
 from PIL import Image
 
@@ -130,6 +130,24 @@ def test_every_text_is_within_the_figure_and_none_is_over_another(name, monkeypa
         assert box.x0 > -1 and box.y0 > -1 and box.x1 < drawn.bbox.x1 + 1 and box.y1 < drawn.bbox.y1 + 1, text
     for one, other in itertools.combinations(boxes, 2):
         assert not boxes[one].padded(-1).overlaps(boxes[other].padded(-1)), (one, other)
+
+
+def test_axes_are_grey_lines_at_the_left_and_below():
+    (axis,) = FIGURES["bars"]().axes
+    sides = {side: spine.get_visible() for side, spine in axis.spines.items()}
+    assert sides == {"left": True, "bottom": True, "top": False, "right": False}
+    assert axis.spines["left"].get_edgecolor() == to_rgba(figure.GREY)
+
+
+def test_a_figure_as_an_element_is_its_svg_with_an_alt_text():
+    element = ElementTree.fromstring(FIGURES["bars"]().as_image('A <b> & "two" bars').replace(">", "/>"))
+    assert element.get("alt") == 'A <b> & "two" bars'
+    kind, packed = element.get("src").split(";base64,")
+    assert (kind, base64.b64decode(packed).decode()) == ("data:image/svg+xml", shown("bars"))
+
+
+def test_lines_meet_in_round_corners():
+    assert ElementTree.fromstring(shown("bands")).get("stroke-linejoin") == "round"
 
 
 def test_text_is_text():
