@@ -316,8 +316,8 @@ def _free_memory() -> int:
     free = psutil.virtual_memory().available
     for limit, held, name in _OF_A_CONTAINER:
         with suppress(OSError, ValueError):  # no container, or one without a limit
-            (used,) = re.findall(rf"^{name} (\d+)", (_CONTAINER / held).read_text(), flags=re.MULTILINE)
-            free = min(free, int((_CONTAINER / limit).read_text()) - int(used))
+            (used,) = re.findall(rf"^{name} (\d+)", (_CONTAINER / held).read_text(encoding="utf-8"), flags=re.MULTILINE)
+            free = min(free, int((_CONTAINER / limit).read_text(encoding="utf-8")) - int(used))
     return free
 
 

@@ -35,6 +35,15 @@ WORDS_ALONE = {
 WHAT_IT_DOES = {"code": ("radius ** 2", "radius ** 3"), "text that looks like a comment": ("# {", "## {")}
 
 
+def test_what_is_left_of_a_program_is_its_code():
+    assert what_it_does(PROGRAM).splitlines() == [
+        "import math",
+        "class Circle:",
+        "    def area(self, radius):",
+        '        return f"# {radius:#x} {math.pi * radius ** 2}"',
+    ]
+
+
 @pytest.mark.parametrize("change", WORDS_ALONE.values(), ids=WORDS_ALONE)
 def test_words_for_a_reader_do_not_count(change):
     changed = PROGRAM.replace(*change)
@@ -45,6 +54,10 @@ def test_words_for_a_reader_do_not_count(change):
 @pytest.mark.parametrize("change", WHAT_IT_DOES.values(), ids=WHAT_IT_DOES)
 def test_what_it_does_counts(change):
     assert what_it_does(PROGRAM.replace(*change)) != what_it_does(PROGRAM)
+
+
+def test_a_digest_is_16_hexadecimal_digits():
+    assert re.fullmatch("[0-9a-f]{16}", digest_of(TRAINING_CODE))
 
 
 def test_each_module_counts():

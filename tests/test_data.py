@@ -7,6 +7,7 @@ import re
 import struct
 import tracemalloc
 import zipfile
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,13 @@ def test_arrays_cannot_be_written_to(mnist):
     for array in (mnist.train.images, mnist.train.labels, mnist.train.flat):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
+
+
+def test_a_data_set_cannot_be_changed_and_can_be_looked_up(mnist):
+    for each, name in ((mnist, "train"), (mnist.train, "images")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(each, name, None)
+    assert {mnist: 1, mnist.train: 2}[mnist.train] == 2
 
 
 def test_every_source_gives_the_same_data(mnist, tmp_path, monkeypatch):

@@ -172,6 +172,12 @@ def test_no_clock_that_can_be_set_decides_anything():
     assert not re.search(r"time\.time\(|datetime|st_mtime", sources)
 
 
+def test_every_text_is_read_and_written_in_an_encoding_that_is_named():
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "mnist_helpers").glob("*.py"))
+    calls = re.findall(r"\b(?:read_text|write_text)\([^()]*\)", sources)
+    assert calls and [call for call in calls if "encoding=" not in call] == []
+
+
 @POSIX
 def test_a_locale_without_utf_8_changes_nothing(tmp_path):
     code = """

@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
@@ -99,7 +100,24 @@ def test_the_rates_go_from_too_small_to_diverging():
 def test_the_lines_of_a_map_are_at_round_losses_between_its_lowest_and_its_highest():
     assert contour_levels(np.array([0.03, 4.0])) == [0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0]
     assert contour_levels(np.array([0.36, 4.4])) == [0.36, 0.4, 0.5, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 4.4]
+    assert contour_levels(np.array([0.1, 4.0])) == [0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0]
     assert contour_levels(np.array([0.3, 0.7])) == [0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7]
+
+
+def test_a_landscape_is_told_with_its_axes_start_and_lines():
+    setup = valley().setup
+    assert (setup["x"], setup["y"], setup["start"], setup["names"]) == ([-2, 3], [-1, 1], [-1.5, 0.8], list(NAMES))
+    np.testing.assert_allclose(setup["losses"], VALLEY, rtol=1e-5)
+    assert setup["levels"] == contour_levels(VALLEY)
+    assert setup["learningRate"] == pytest.approx(settling_rate(VALLEY, X, Y) / 4)
+
+
+def test_the_small_network_begins_with_the_wrong_answer_and_cannot_be_changed():
+    network = SmallNetwork()
+    logits = np.tanh(network.x @ network.W1 + network.b1) @ network.W2 + network.b2
+    assert logits.argmax() != network.label
+    with pytest.raises(FrozenInstanceError):
+        network.label = 0
 
 
 # ---- The arithmetic of the live panels ----

@@ -46,6 +46,9 @@ def test_the_variations_that_chapters_compare_are_those_that_were_trained(group)
 
 
 def test_of_each_remedy_the_strength_is_judged_that_reads_most_of_the_validation_images():
+    for name, recipe in train_published.VARIATIONS["overfitting"].items():
+        is_remedied = recipe.dropout or recipe.weight_decay or recipe.batch_norm
+        assert bool(is_remedied) == any(remedy in name for remedy in published.REMEDIES)
     table = published.read("overfitting")
     reached = table.history.map(lambda history: history["val_accuracy"][-1]).groupby(table.name).mean()
     judged = set(table[table.test_accuracy.notna()].name)

@@ -143,7 +143,11 @@ def test_the_documentation_says_what_is_accepted():
 
 
 @pytest.mark.parametrize(
-    ("value", "nearest"), [("rleu", "relu"), ("leaky relu", "leaky_relu"), ("sigmoyd", "sigmoid"), ("TANH", None)]
+    ("value", "nearest"),
+    [
+        *(("rleu", "relu"), ("leaky relu", "leaky_relu"), ("sigmoyd", "sigmoid"), ("smooth relu", "relu")),
+        ("TANH", None),
+    ],
 )
 def test_the_nearest_activation_is_named(value, nearest):
     with pytest.raises(RecipeError) as caught:

@@ -244,7 +244,8 @@ def test_the_store_is_where_the_variable_says(table, mnist, store, monkeypatch):
 def test_the_progress_bar_counts_runs(mnist, tmp_path, capfd):
     sweep([SMALL], range(3), mnist, tmp_path, workers=2)
     bar = capfd.readouterr().err
-    assert "/3 [" in bar
+    assert "/3 [" in bar and "run" in bar
+    assert "epoch" not in bar  # those of the runs themselves
     assert bar.endswith("\r")
 
 

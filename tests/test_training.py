@@ -1,24 +1,29 @@
 """The fast loop does what Keras does, batch for batch, and nothing else."""
 
 import functools
-import json
+import io
 import math
+import os
+import platform
 import random
+import re
 import threading
 import time
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tqdm import tqdm
 
 from mnist_helpers import training
 from mnist_helpers.data import Split
 from mnist_helpers.model import build_model, compile_model
 from mnist_helpers.recipe import ARTICLE, SIZES
 from mnist_helpers.run import Run
-from mnist_helpers.training import TrainingError, train
+from mnist_helpers.training import Report, TrainingError, train
 
 # 1,230 images in batches of 100: the last batch of each epoch is a partial one.
 SHORT = replace(ARTICLE, training_images=1_230, batch_size=100, epochs=3)
@@ -208,6 +213,28 @@ def test_the_progress_bar_is_clean_and_can_be_left_out(mnist, capfd):
     assert bar.endswith("\r")
 
 
+@pytest.mark.parametrize(("epoch", "step", "place"), [(1, 0, 0.0), (1, 5, 0.5), (2, 0, 1.0), (3, 10, 3.0)])
+def test_the_progress_bar_stands_where_the_run_does(epoch, step, place):
+    with tqdm(total=3, file=io.StringIO()) as bar:
+        for now in (Report(1, 2, 3, 10, 0.5, 0.9, {}), Report(epoch, step, 3, 10, 0.25, 0.9, {})):
+            training._show(bar, now)
+        assert bar.n == pytest.approx(place)
+        assert bar.postfix == "loss 0.250"
+
+
+def test_the_machine_is_named():
+    named = training.hardware.__wrapped__()
+    assert named.endswith(f", {os.cpu_count()} cores, {platform.system()}") or " GPU, " in named
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists() and (found := re.search(r"^model name\s*: (.*)$", cpuinfo.read_text(), re.MULTILINE)):
+        assert named.startswith(f"{found[1]}, ")
+
+
+def test_the_versions_are_those_that_are_imported():
+    expected = {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__}
+    assert training.versions() == {"python": platform.python_version()} | expected
+
+
 @pytest.mark.slow
 def test_it_reports_within_an_epoch_and_at_its_end(mnist):
     reports, times = [], []
@@ -315,6 +342,8 @@ def test_a_report_has_the_means_of_its_epoch_so_far(mnist, report_each_step):
     assert [(now.epoch, now.step) for now in reports] == [(epoch, step) for epoch in (1, 2, 3) for step in range(1, 14)]
     first, last = reports[0], reports[-1]
     assert (first.epochs, first.steps) == (3, 13)
+    with pytest.raises(FrozenInstanceError):
+        first.step = 2
     untrained = compile_model(build_model(SHORT, 5), SHORT)
     batch = np.random.default_rng(5).permutation(1_230)[:100]
     loss, accuracy = untrained.evaluate(mnist.train.flat[batch], mnist.train.labels[batch], verbose=0)
@@ -429,30 +458,6 @@ def test_a_run_goes_to_json_and_back(mnist):
     assert again.digest == mnist.digest
     assert set(again.versions) == {"python", "tensorflow", "keras", "numpy"}
     assert "cores" in again.hardware
-
-
-SPOILT = {
-    "no seed": lambda values: values.pop("seed"),
-    "a seed that is none": lambda values: values.update(seed="3"),
-    "no recipe": lambda values: values.update(recipe=None),
-    "an unknown hyperparameter": lambda values: values["recipe"].update(momentum=0.9),
-    "a number beyond all floats": lambda values: values["recipe"].update(learning_rate=10**400),
-    "an epoch less": lambda values: values["history"]["loss"].pop(),
-    "a list too many": lambda values: values["history"].update(perplexity=[]),
-    "a text for a list": lambda values: values.update(history=dict.fromkeys(values["history"], "ab")),
-    "an endless loss": lambda values: values["history"].update(loss=[math.inf] * len(values["history"]["loss"])),
-}
-
-
-@pytest.mark.parametrize("spoil", [*SPOILT, "cut", "a list", "too deep"])
-def test_json_of_something_else_is_refused(mnist, spoil):
-    text = train(SHORT, mnist, progress=False).to_json()
-    values = json.loads(text)
-    if spoil in SPOILT:
-        SPOILT[spoil](values)
-    broken = {"cut": text[:-20], "a list": "[]", "too deep": "[" * 100_000}.get(spoil, json.dumps(values))
-    with pytest.raises(ValueError, match=r"this is not the JSON of a run .*; expected what Run\.to_json wrote\."):
-        Run.from_json(broken)
 
 
 def test_the_model_can_be_saved_and_loaded(mnist, tmp_path):

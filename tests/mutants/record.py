@@ -44,9 +44,10 @@ class Mutant:
 
 def mutant(module: str, before: str, after: str) -> Mutant:
     """Make a mutant of a module's text before and after a change."""
-    pairs = enumerate(zip(before.splitlines(), [*after.splitlines(), ""], strict=False), 1)
+    lines, changed = ([line.strip() for line in text.splitlines()] for text in (before, after))
+    pairs = enumerate(zip(lines, [*changed, ""], strict=False), 1)
     number, (line, change) = next((number, pair) for number, pair in pairs if pair[0] != pair[1])
-    return Mutant(module, number, line.strip(), change.strip(), after)
+    return Mutant(module, number, line, change, after)
 
 
 def measure(module: str, mutants: Mapping[str, Mutant], notices: Callable[[Mutant], bool]) -> None:
