@@ -82,7 +82,7 @@ def _in_range(name: str, value: object, words: str, in_range) -> float:
 def _among(name: str, value: object, accepted: tuple):
     if any(value is choice or (isinstance(value, str) and value == choice) for choice in accepted):
         return value
-    nearest = difflib.get_close_matches(str(value), [c for c in accepted if isinstance(c, str)], n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(str(value), [c for c in accepted if isinstance(c, str)], n=1)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     raise _refuse(name, value, "one of " + ", ".join(repr(choice) for choice in accepted), hint)
 

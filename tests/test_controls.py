@@ -42,3 +42,9 @@ def test_the_panels_are_told_which_hyperparameters_are_fractions():
     fractions = panel_setup()["fractions"]
     assert "dropout" in fractions and "learning_rate" in fractions
     assert not {"units", "epochs", "batch_norm", "activation"} & set(fractions)
+
+
+def test_the_panels_are_told_the_ends_of_every_whole_number():
+    whole = panel_setup()["whole"]
+    assert whole["units"] == (1, 8_192) and whole["training_images"] == (10, 54_000)
+    assert set(whole) == {field.name for field in fields(Recipe) if field.type is int}

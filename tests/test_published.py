@@ -157,9 +157,8 @@ def test_images_are_shifted_in_four_directions_and_turned_in_two():
     dots[:, 13, 20] = 255
 
     def found(kind, strength):
-        return {
-            tuple(np.unravel_index(each.argmax(), each.shape)) for each in published.corrupted(dots, kind, strength)
-        }
+        spoilt = published.corrupted(dots, kind, strength)
+        return {tuple(np.unravel_index(each.argmax(), each.shape)) for each in spoilt}
 
     assert found("shift", 3) == {(10, 20), (16, 20), (13, 17), (13, 23)}
     assert found("rotation", 90) == {(7, 13), (20, 14)}

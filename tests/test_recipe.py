@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from mnist_helpers.recipe import (
     ARTICLE,
-    DISTORTIONS,
     HIGHEST_SEED,
     SIZES,
     XLA_PAYS_FROM,
@@ -165,6 +164,12 @@ def test_averaging_wants_whole_runs_and_a_held_out_set(other, case):
         Recipe(ema_momentum=0.9, **other)
 
 
+@pytest.mark.parametrize("name", ENDS)
+def test_a_number_in_quotation_marks_is_none(name):
+    with pytest.raises(RecipeError, match=f"{name} is '0'; expected a"):
+        Recipe(**{name: "0"})
+
+
 def test_numbers_from_numpy_become_plain_ones():
     recipe = Recipe(units=np.int64(30), dropout=np.float32(0.5), learning_rate=1)
     assert [type(value) for value in (recipe.units, recipe.dropout, recipe.learning_rate)] == [int, float, float]
@@ -201,7 +206,7 @@ def test_numbers_are_written_with_their_thousands():
         Recipe(validation="leaking", training_images=1_000)
 
 
-@pytest.mark.parametrize("name", DISTORTIONS)
+@pytest.mark.parametrize("name", ["rotation", "zoom", "shift", "shear", "elastic"])
 def test_each_distortion_alone_distorts(name):
     assert not distorts(ARTICLE)
     assert distorts(dataclasses.replace(ARTICLE, **{name: 0.5}))
@@ -220,7 +225,8 @@ SHAPE = {
     "batch_norm": True,
     "batch_size": 250,
     "validation": "leaking",
-    **dict.fromkeys(SIZES, 0.3),
+    **dict.fromkeys(("dropout", "weight_decay", "ema_momentum", "label_smoothing"), 0.3),
+    **dict.fromkeys(("rotation", "zoom", "shift", "shear", "elastic"), 0.3),
 }
 NO_SHAPE = {"epochs": 3, "learning_rate": 0.1, "patience": 2, "training_images": 50_000, **dict.fromkeys(SIZES, 0.2)}
 

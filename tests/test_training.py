@@ -281,15 +281,78 @@ def test_a_stopped_run_returns_what_it_has(mnist):
     assert without_seconds(Run.from_json(unfinished.to_json())) == without_seconds(unfinished)
 
 
-@pytest.mark.slow
 def test_early_stopping_restores_the_best_weights(mnist):
-    recipe = replace(SHORT, epochs=60, patience=3, batch_norm=True)
+    recipe = replace(SHORT, epochs=60, patience=2, batch_norm=True, hidden_layers=2, learning_rate=0.01)
     stopped = train(recipe, mnist, progress=False)
     losses = stopped.history["val_loss"]
-    assert len(losses) == stopped.best_epoch + 3 < 60
+    assert 2 < len(losses) == stopped.best_epoch + 2 < 60
     assert losses[stopped.best_epoch - 1] == min(losses)
     best = train(replace(recipe, epochs=stopped.best_epoch, patience=0), mnist, progress=False)
     assert_same_weights(stopped.model, best.model, tolerance=0)
+
+
+@pytest.fixture
+def report_each_step(monkeypatch):
+    monkeypatch.setattr(training, "_REPORT_SECONDS", 0)
+    training._loop_for(SHORT)._steps_at_once = 1
+
+
+def test_a_run_that_is_stopped_in_its_second_epoch_keeps_the_first(mnist, report_each_step):
+    stop = threading.Event()
+    run = train(SHORT, mnist, report=lambda now: (now.epoch, now.step) == (2, 5) and stop.set(), stop=stop)
+    assert len(run.history["val_loss"]) == run.best_epoch == 1
+
+
+def test_a_run_that_is_stopped_at_the_end_of_an_epoch_keeps_it(mnist, report_each_step):
+    stop = threading.Event()
+    run = train(SHORT, mnist, report=lambda now: (now.epoch, now.step) == (2, 13) and stop.set(), stop=stop)
+    assert len(run.history["val_loss"]) == 2
+
+
+def test_a_report_has_the_means_of_its_epoch_so_far(mnist, report_each_step):
+    reports = []
+    run = train(SHORT, mnist, 5, reports.append, progress=False)
+    assert [(now.epoch, now.step) for now in reports] == [(epoch, step) for epoch in (1, 2, 3) for step in range(1, 14)]
+    first, last = reports[0], reports[-1]
+    assert (first.epochs, first.steps) == (3, 13)
+    untrained = compile_model(build_model(SHORT, 5), SHORT)
+    batch = np.random.default_rng(5).permutation(1_230)[:100]
+    loss, accuracy = untrained.evaluate(mnist.train.flat[batch], mnist.train.labels[batch], verbose=0)
+    assert (first.loss, first.accuracy) == pytest.approx((loss, accuracy), rel=1e-4)
+    assert (last.loss, last.accuracy) == (run.history["loss"][-1], run.history["accuracy"][-1])
+
+
+def test_a_run_says_the_learning_rate_of_each_epochs_last_step(mnist):
+    recipe = VARIANTS["cosine with warm-up"]
+    rates = training.learning_rates(recipe, 0, 3 * 13)
+    assert train(recipe, mnist, progress=False).history["learning_rate"] == rates[12::13].tolist()
+
+
+def test_what_was_prepared_compiles_nothing_more(mnist):
+    recipe = replace(SHORT, hidden_layers=1, units=37)
+    training.prepare(recipe, mnist)
+    loop = training._loop_for(recipe)
+    train(recipe, mnist, progress=False)
+    assert loop._steps.experimental_get_tracing_count() == loop.evaluate.experimental_get_tracing_count() == 1
+
+
+def test_dropout_drops_its_share_and_scales_the_rest():
+    """Of a black image each hidden unit makes sigmoid(0); the output layer takes the mean of what they hand on."""
+    recipe = replace(ARTICLE, hidden_layers=1, units=400, last_activation="sigmoid", dropout=0.3)
+    loop = training._Loop(recipe, partial=False, compiled=False)
+    loop.model.layers[-1].kernel.assign(np.full((400, 10), 1 / 400))
+    means = loop._logits(tf.zeros((500, 784)), None, tf.constant([3, 4]), 0.3).numpy()[:, 0]
+    shares_kept = means / (0.5 / 0.7)
+    assert shares_kept.mean() == pytest.approx(0.7, abs=0.005)
+    assert shares_kept.std() == pytest.approx(np.sqrt(0.3 * 0.7 / 400), rel=0.1)
+
+
+def test_a_validation_loss_that_is_no_number_ends_the_run(mnist, monkeypatch):
+    recipe = replace(SHORT, hidden_layers=1)
+    monkeypatch.setattr(training._loop_for(recipe), "evaluate", lambda *_: (math.nan, 0.0))
+    sentence = r"the validation loss is nan in epoch 1 of 3, at step 13 of 13, where the learning rate is 0\.001;"
+    with pytest.raises(TrainingError, match=sentence):
+        train(recipe, mnist, progress=False)
 
 
 def test_it_stops_after_as_many_epochs_as_keras_does(mnist):
