@@ -10,13 +10,13 @@ import json
 import math
 import os
 import struct
-import tokenize
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -34,23 +34,9 @@ _SHA256 = {
 _FILES = json.loads(Path(__file__).with_name("data_files.json").read_text(encoding="utf-8"))
 _SHAPES = {name: tuple(shape) for name, shape in _FILES["shapes"].items()}
 _IDX_NAMES = _FILES["idx_names"]
+# Of all arrays of a file, unpacked, so that no small file fills the memory.
+MOST_BYTES = _FILES["most_bytes"]
 _DIGIT_NAMES = tuple("0123456789")
-
-# Everything that the standard library and NumPy raise on a file that is not what its name says.
-UNREADABLE = (
-    OSError,
-    EOFError,
-    ValueError,
-    NotImplementedError,
-    RuntimeError,
-    MemoryError,
-    SyntaxError,
-    TypeError,
-    tokenize.TokenError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 class DataError(ValueError):
@@ -289,7 +275,7 @@ def _read_idx(path: Path, name: str) -> np.ndarray:
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             content = file.read(size + 1)
-    except UNREADABLE as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise _trouble("unreadable_idx", path, name, why=error) from error
     if not content.startswith(header):
         begins = content[: len(header)].hex(" ") or "(none)"
@@ -302,18 +288,45 @@ def _read_idx(path: Path, name: str) -> np.ndarray:
 
 def _read_npz_array(path: Path, name: str) -> np.ndarray:
     try:
-        with zipfile.ZipFile(path) as archive:
-            # All of it at once, so that its checksum is tested before its header is parsed.
-            content = archive.read(f"{name}.npy")
-        array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-    except KeyError as error:
-        raise _trouble("no_array", path, name, names=", ".join(_SHAPES)) from error
-    except UNREADABLE as error:
+        arrays = read_npz(path, {name})
+    except ValueError as error:
         raise DataError(
             f"{path}: the array {name} cannot be read ({error}); "
             f"expected an .npz file in Keras's layout, with {_described(name)}."
         ) from error
-    return _checked(path, name, array)
+    if name not in arrays:
+        raise _trouble("no_array", path, name, names=", ".join(_SHAPES))
+    return _checked(path, name, arrays[name])
+
+
+def read_npz(file: Path | BinaryIO, names: Container[str] | None = None) -> dict[str, np.ndarray]:
+    """Read the arrays of an ``.npz`` file, or those of these names; nothing in it is executed.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or small but made to fill the memory.
+    """
+    arrays, room = {}, MOST_BYTES
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for entry in archive.infolist():
+                name = entry.filename.removesuffix(".npy")
+                if names is not None and name not in names:
+                    continue
+                room -= entry.file_size
+                if room < 0:
+                    raise ValueError(f"its arrays take more than {MOST_BYTES / 2**30:g} GB unpacked")
+                if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise ValueError("it is packed in another way than NumPy's")
+                # All that it says to hold at once, so that its checksum is tested before its header is parsed, and no
+                # more, whatever it is packed to.
+                with archive.open(entry) as packed:
+                    content = packed.read(entry.file_size + 1)
+                arrays[name] = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    except Exception as error:  # zipfile, its unpackers and NumPy have a dozen kinds for what is not what it says
+        raise ValueError(f"{error}" or type(error).__name__) from error
+    return arrays
 
 
 def _checked(path: Path, name: str, array: np.ndarray) -> np.ndarray:

@@ -15,23 +15,21 @@ What does the same for the page is ``book/lab/run_file.js``. Floor 5 of the pack
 import io
 import json
 import os
-from dataclasses import asdict
 from pathlib import Path
 
 import mnist_helpers.quiet  # noqa: F401  (before keras)
 import keras
 import numpy as np
 
-from mnist_helpers.data import UNREADABLE
+from mnist_helpers.data import read_npz
 from mnist_helpers.model import build_model, compile_model
-from mnist_helpers.recipe import Recipe, checked_seed, parameter_count
-from mnist_helpers.run import Run
-from mnist_helpers.sweep import write_atomically
+from mnist_helpers.recipe import Recipe, parameter_count
+from mnist_helpers.run import Run, checked_about
 from mnist_helpers.training import learning_rates
+from mnist_helpers.whole_files import write_atomically
 
 VERSION = 1
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
-_ABOUT = {"seed": int, "digest": str, "versions": dict, "hardware": str}
 
 
 class NetworkFileError(ValueError):
@@ -90,7 +88,7 @@ def packed(run: Run) -> bytes:
     """Give the content of the file that ``write_network`` writes."""
     if not isinstance(run.model, keras.Model):
         raise NetworkFileError(f"{run!r} has no model; expected a run that train, trained_runs or a panel gave.")
-    about = {"version": VERSION, "recipe": asdict(run.recipe)} | {name: getattr(run, name) for name in _ABOUT}
+    about = {"version": VERSION} | run.about
     curves = {name: np.array(run.history[name], np.float64) for name in CURVES}
     weights = {name: weight.numpy() for name, weight in _named_weights(run.model)}
     file = io.BytesIO()
@@ -101,20 +99,14 @@ def packed(run: Run) -> bytes:
 def unpacked(content: bytes) -> Run:
     """Read what ``packed`` gave; raises ``NetworkFileError`` too."""
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = dict(file)
+        arrays = read_npz(io.BytesIO(content))
         about = json.loads(arrays["run"].item())
         if about["version"] != VERSION:
-            raise ValueError(f"its version is {about['version']!r}")
-        recipe = Recipe(**about["recipe"])
-        for name, kind in _ABOUT.items():
-            if not isinstance(about[name], kind):
-                raise ValueError(f"its {name} is {about[name]!r:.80}")
-        checked_seed(about["seed"])
-        return Run(
-            recipe, history=_history(arrays, recipe), model=_model(arrays, recipe), **{n: about[n] for n in _ABOUT}
-        )
-    except (*UNREADABLE, KeyError, AttributeError) as error:
+            raise ValueError(f"its version is {about['version']!r:.80}")
+        about = checked_about(about)
+        recipe = about["recipe"]
+        return Run(**about, history=_history(arrays, recipe), model=_model(arrays, recipe))
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         why = f"there is no {error}" if isinstance(error, KeyError) else str(error)
         raise NetworkFileError(
             f"this is not a run with its network ({why}); expected what write_network or a panel's Save wrote."
@@ -146,8 +138,8 @@ def _history(arrays: dict[str, np.ndarray], recipe: Recipe) -> dict[str, list[fl
     if epochs > recipe.epochs:
         raise ValueError(f"it has {epochs} epochs of {recipe.epochs}")
     curves = {name: _checked(arrays, name, np.float64, (epochs,)).tolist() for name in CURVES}
-    steps = recipe.steps_per_epoch
-    rates = learning_rates(recipe, 0, epochs * steps)[steps - 1 :: steps].astype(float).tolist()
+    lasts = range(recipe.steps_per_epoch - 1, epochs * recipe.steps_per_epoch, recipe.steps_per_epoch)
+    rates = [float(learning_rates(recipe, last, 1)[0]) for last in lasts]
     return {name: curves[name] for name in CURVES[:-1]} | {"learning_rate": rates, "seconds": curves["seconds"]}
 
 

@@ -72,7 +72,7 @@ def _in_range(name: str, value: object, words: str, in_range) -> float:
     expected = f"a finite number {words}"
     try:
         number = math.nan if isinstance(value, (bool, str)) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not (math.isfinite(number) and in_range(number)):
         raise _refuse(name, value, expected)

@@ -4,16 +4,17 @@ Floor 2 of the package.
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from mnist_helpers.recipe import Recipe
+from mnist_helpers.recipe import Recipe, checked_seed
 
 if TYPE_CHECKING:
     import keras
 
 HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
-_IN_JSON = ("recipe", "seed", "history", "digest", "versions", "hardware")
+_ABOUT = {"recipe": dict, "seed": int, "digest": str, "versions": dict, "hardware": str}
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +59,14 @@ class Run:
         losses = self.history["val_loss"]
         return losses.index(min(losses)) + 1 if losses else None
 
+    @property
+    def about(self) -> dict:
+        """All but the history and the model, as JSON takes it."""
+        return {name: getattr(self, name) for name in _ABOUT} | {"recipe": asdict(self.recipe)}
+
     def to_json(self) -> str:
         """Write everything but the model as JSON; numbers are kept exactly."""
-        return json.dumps({name: getattr(self, name) for name in _IN_JSON} | {"recipe": asdict(self.recipe)}, indent=1)
+        return json.dumps(self.about | {"history": self.history}, indent=1)
 
     @classmethod
     def from_json(cls, text: str, model: "keras.Sequential | None" = None) -> "Run":
@@ -73,13 +79,11 @@ class Run:
         """
         try:
             values = json.loads(text)
-            fields = {name: values[name] for name in _IN_JSON}
-            run = cls(**fields | {"recipe": Recipe(**fields["recipe"])}, model=model)
-            lengths = {len(run.history[name]) for name in HISTORY}
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"this is not the JSON of a run ({error!r}); expected what Run.to_json wrote.") from error
-        if len(lengths) != 1:
-            raise ValueError("the lists of the history differ in length; expected one value an epoch in each.")
+            run = cls(**checked_about(values), history=_checked_history(values["history"]), model=model)
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise ValueError(
+                f"this is not the JSON of a run ({error!r:.300}); expected what Run.to_json wrote."
+            ) from error
         return run
 
     def __repr__(self) -> str:
@@ -89,3 +93,20 @@ class Run:
         accuracy, seconds = self.history["val_accuracy"][-1], sum(self.history["seconds"])
         outcome = f"{epochs} epochs in {seconds:.1f} s; validation accuracy {accuracy:.4f}"
         return f"Run({self.recipe}; seed {self.seed}; {outcome})"
+
+
+def checked_about(values: dict) -> dict:
+    """Give the arguments of ``Run``, but for history and model, from its ``about``; raise an error if it is none."""
+    for name, kind in _ABOUT.items():
+        if not isinstance(values[name], kind):
+            raise ValueError(f"its {name} is {values[name]!r:.80}")
+    checked_seed(values["seed"])
+    return {name: values[name] for name in _ABOUT} | {"recipe": Recipe(**values["recipe"])}
+
+
+def _checked_history(history: dict) -> dict[str, list[float]]:
+    lists = [history[name] for name in HISTORY]
+    numbers = all(type(value) is float and math.isfinite(value) for values in lists for value in values)
+    if len(history) != len(HISTORY) or len({len(values) for values in lists}) != 1 or not numbers:
+        raise ValueError("its history is not one finite number an epoch in each of its lists")
+    return history

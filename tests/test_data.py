@@ -5,6 +5,7 @@ import io
 import pickle
 import re
 import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -267,7 +268,16 @@ def test_pickles_are_refused_and_never_run(tmp_path, small):
 
 
 @pytest.mark.parametrize(
-    "header", [b"{'descr': (((", b"{", b"\xff\xfe", b"[1, 2]", b"{'descr': 3, 'fortran_order': 1, 'shape': 2}"]
+    "header",
+    [
+        b"{'descr': (((",
+        b"{",
+        b"\xff\xfe",
+        b"[1, 2]",
+        b"{'descr': 3, 'fortran_order': 1, 'shape': 2}",
+        b"{'descr': (), 'fortran_order': False, 'shape': (2,)}",
+        b"{'descr': '|u1', 'fortran_order': False, 'shape': (%d,)}" % 10**30,
+    ],
 )
 def test_a_header_that_is_no_header_is_refused(tmp_path, small, header):
     path = tmp_path / "odd.npz"
@@ -283,6 +293,28 @@ def test_a_header_that_lies_about_the_size_is_refused(tmp_path, small):
     with zipfile.ZipFile(tmp_path / "lie.npz", "w") as archive:
         archive.writestr("x_train.npy", member.getvalue())
     refused(tmp_path / "lie.npz")
+
+
+def test_a_small_file_cannot_fill_the_memory(tmp_path, small, monkeypatch):
+    monkeypatch.setattr(data, "MOST_BYTES", 10**6)
+    np.savez_compressed(tmp_path / "large.npz", **small | {"x_train": np.zeros(10**7, np.uint8)})
+    content = (tmp_path / "large.npz").read_bytes()
+    assert len(content) < 20_000 and "GB unpacked" in refused(tmp_path / "large.npz")
+    # It may also say that it holds less than it does.
+    lie = content.replace(struct.pack("<I", 10**7 + 128), struct.pack("<I", 1_000))
+    (tmp_path / "lie.npz").write_bytes(lie)
+    tracemalloc.start()
+    refused(tmp_path / "lie.npz")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2 * 10**6
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_numpy_does_not_write_is_not_unpacked(tmp_path, small, method):
+    with zipfile.ZipFile(tmp_path / "other.npz", "w", method) as archive:
+        archive.writestr("x_train.npy", bytes(100))
+    assert "packed in another way" in refused(tmp_path / "other.npz")
 
 
 def test_the_four_files_that_the_page_on_fashion_mnist_has_readers_fetch_are_loaded(tmp_path, small):

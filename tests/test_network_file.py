@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import tracemalloc
 from dataclasses import asdict, replace
 
 import keras
@@ -13,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Error
 
-from mnist_helpers.network_file import CURVES, NetworkFileError, packed, read_network, unpacked, write_network
+from mnist_helpers.network_file import CURVES, NetworkFileError, _history, packed, read_network, unpacked, write_network
 from mnist_helpers.recipe import ARTICLE, Recipe
-from mnist_helpers.training import train
+from mnist_helpers.training import learning_rates, train
 
 SMALL = replace(ARTICLE, hidden_layers=2, units=13, epochs=2, training_images=2_000, batch_size=100)
 RECIPES = {
@@ -77,6 +78,16 @@ def test_what_cannot_be_written_leaves_what_was_there(runs, tmp_path, monkeypatc
     with pytest.raises(NetworkFileError, match="No space left"):
         write_network(runs["plain"], path)
     assert [other.read_bytes() for other in tmp_path.iterdir()] == [b"what was there"]
+
+
+def test_the_rates_of_a_long_curve_take_little_memory():
+    recipe = replace(ARTICLE, batch_size=1, epochs=10_000, schedule="cosine")
+    epochs = 300  # of 54,000 steps
+    tracemalloc.start()
+    history = _history(dict.fromkeys(CURVES, np.ones(epochs)), recipe)
+    assert tracemalloc.get_traced_memory()[1] < 10**6
+    tracemalloc.stop()
+    assert history["learning_rate"] == learning_rates(recipe, 0, epochs * 54_000)[53_999::54_000].tolist()
 
 
 def changed(run, /, **arrays):

@@ -1,5 +1,6 @@
 """What a panel is, without its looks: the session of the panels, over the page's worker, in a real browser."""
 
+import json
 import re
 from dataclasses import asdict, replace
 from itertools import pairwise
@@ -9,6 +10,7 @@ import pytest
 from browsing import blank_page
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from playwright.sync_api import Error
 
 from mnist_helpers.recipe import ARTICLE
 
@@ -639,3 +641,21 @@ def test_a_drawing_is_as_bold_as_mnist(picture_of, mnist):
     sevens = mnist.train.images[mnist.train.labels == 7][:500]
     low, high = np.quantile([ink_a_pixel_of_stroke(image) for image in sevens], [0.1, 0.9])
     assert low < ink_a_pixel_of_stroke(picture_of(SEVEN)) < high
+
+
+LOAD = """async ([header, labels]) => {
+    const address = URL.createObjectURL(new Blob([`${header}\n`, new Uint8Array(784), new Uint8Array(labels)]));
+    return engine.ask({ do: "load", address });
+}"""
+NUMBERS = {"training": 1, "validation": 0, "test": 0}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "labels"),
+    [(NUMBERS, [10]), (NUMBERS | {"training": "1"}, [1]), ({"training": 1, "validation": 0}, [1]), ({}, [])],
+)
+def test_images_that_say_something_else_of_themselves_are_refused(opened, numbers, labels):
+    header = {"version": 1, "pixels": 784, "splits": numbers}
+    with pytest.raises(Error, match="The images arrived damaged"):
+        opened.evaluate(LOAD, [json.dumps(header), labels])
+    assert opened.evaluate(LOAD, [json.dumps(header | {"splits": NUMBERS}), [9]])

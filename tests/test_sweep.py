@@ -1,20 +1,21 @@
 """Sweeps train what the store lacks, lose nothing when they are killed, and give the same on a cluster."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import joblib
 import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from distributed import KilledWorker
+from distributed.client import FutureCancelledError
+from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from mnist_helpers import sweep as sweeping
 from mnist_helpers.data import Split, load_mnist
@@ -162,46 +163,11 @@ def test_the_name_of_a_run_depends_on_all_that_its_result_depends_on(mnist, monk
     assert len(set(names)) == len(names)
 
 
-def test_the_code_version_covers_the_training_code(monkeypatch):
-    version = sweeping.code_version.__wrapped__
-    before = version()
-    monkeypatch.setattr(sweeping, "_TRAINING_CODE", (*sweeping._TRAINING_CODE, "plots"))
-    assert version() != before
+DAMAGE = [b"", b'{"recipe": {"un', b"\xff\x00\x01", b"[1, 2]", b'{"seed": 0}', b"[" * 100_000]
+NO_FAILURE = b'{"error": "", "again": false, "recipe": 5, "seed": 0}'
 
 
-def test_the_code_version_covers_every_module_that_training_needs():
-    """But for the one that imports TensorFlow, which decides nothing."""
-    needed, waiting = set(), {"training"}
-    while waiting:
-        needed |= waiting
-        texts = [Path(sweeping.__file__).with_name(f"{module}.py").read_text(encoding="utf-8") for module in waiting]
-        waiting = set(re.findall(r"^(?:from|import) mnist_helpers\.(\w+)", "\n".join(texts), re.MULTILINE)) - needed
-    assert set(sweeping._TRAINING_CODE) == needed - {"quiet"}
-
-
-def test_the_code_version_covers_the_libraries_that_compute(monkeypatch):
-    version, asked = sweeping.code_version.__wrapped__, []
-    before = version()
-    monkeypatch.setattr(sweeping, "version", lambda library: asked.append(library) or "another")
-    assert version() != before
-    assert set(asked) == {"tensorflow", "keras", "numpy"}
-
-
-def test_a_write_that_breaks_off_leaves_what_was_there(tmp_path, monkeypatch):
-    def break_off(path, content):
-        with path.open("wb") as file:
-            file.write(content[:3])
-        raise OSError("broken off")
-
-    path = tmp_path / "run.json"
-    path.write_bytes(b"what was there")
-    monkeypatch.setattr("pathlib.Path.write_bytes", break_off)
-    with pytest.raises(OSError, match="broken off"):
-        sweeping.write_atomically(path, b"what comes")
-    assert [(each, each.read_bytes()) for each in tmp_path.iterdir()] == [(path, b"what was there")]
-
-
-@pytest.mark.parametrize("damage", [b"", b'{"recipe": {"un', b"\xff\x00\x01", b"[1, 2]", b'{"seed": 0}'])
+@pytest.mark.parametrize("damage", [*DAMAGE, NO_FAILURE], ids=lambda damage: damage[:20].decode(errors="replace"))
 def test_a_damaged_file_is_set_aside_and_its_run_done_again(table, mnist, store, damage):
     key = run_key(SMALL, 0, mnist)
     path = store / f"{key}.json"
@@ -395,3 +361,18 @@ def test_dask_gives_what_loky_gives_even_if_a_worker_is_killed(mnist, tmp_path, 
     assert on_dask.key.nunique() == 12
     on_loky = sweep(recipes, range(6), mnist, tmp_path / "on loky", workers=2, progress=False)
     pd.testing.assert_frame_equal(without_seconds(on_dask), without_seconds(on_loky), check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "error", [BrokenProcessPool("lost"), KilledWorker("task", None, 3), FutureCancelledError("task", "lost")]
+)
+def test_a_worker_that_is_lost_again_and_again_ends_in_a_sentence(mnist, tmp_path, monkeypatch, error):
+    def lose(tasks):
+        raise error
+        yield
+
+    monkeypatch.setattr(sweeping.joblib, "Parallel", lambda *_, **__: lose)
+    with pytest.raises(
+        SweepError, match=r"^a worker process was killed, .* with fewer workers than 2 if it was the memory\.$"
+    ):
+        sweep(RECIPES, [0], mnist, tmp_path, workers=2, progress=False)

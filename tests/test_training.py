@@ -431,18 +431,27 @@ def test_a_run_goes_to_json_and_back(mnist):
     assert "cores" in again.hardware
 
 
-@pytest.mark.parametrize("spoil", ["cut", "no seed", "history", "unknown hyperparameter", "a list"])
+SPOILT = {
+    "no seed": lambda values: values.pop("seed"),
+    "a seed that is none": lambda values: values.update(seed="3"),
+    "no recipe": lambda values: values.update(recipe=None),
+    "an unknown hyperparameter": lambda values: values["recipe"].update(momentum=0.9),
+    "a number beyond all floats": lambda values: values["recipe"].update(learning_rate=10**400),
+    "an epoch less": lambda values: values["history"]["loss"].pop(),
+    "a list too many": lambda values: values["history"].update(perplexity=[]),
+    "a text for a list": lambda values: values.update(history=dict.fromkeys(values["history"], "ab")),
+    "an endless loss": lambda values: values["history"].update(loss=[math.inf] * len(values["history"]["loss"])),
+}
+
+
+@pytest.mark.parametrize("spoil", [*SPOILT, "cut", "a list", "too deep"])
 def test_json_of_something_else_is_refused(mnist, spoil):
     text = train(SHORT, mnist, progress=False).to_json()
     values = json.loads(text)
-    if spoil == "no seed":
-        del values["seed"]
-    elif spoil == "history":
-        values["history"]["loss"].pop()
-    elif spoil == "unknown hyperparameter":
-        values["recipe"]["momentum"] = 0.9
-    broken = {"cut": text[:-20], "a list": "[]"}.get(spoil, json.dumps(values))
-    with pytest.raises(ValueError, match="expected"):
+    if spoil in SPOILT:
+        SPOILT[spoil](values)
+    broken = {"cut": text[:-20], "a list": "[]", "too deep": "[" * 100_000}.get(spoil, json.dumps(values))
+    with pytest.raises(ValueError, match=r"this is not the JSON of a run .*; expected what Run\.to_json wrote\."):
         Run.from_json(broken)
 
 

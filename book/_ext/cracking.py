@@ -17,7 +17,7 @@ from jupyter_cache import get_cache
 from sphinx.transforms import SphinxTransform
 
 from mnist_helpers.controls import CHALLENGES, panel_setup
-from mnist_helpers.data import Mnist, Split, load_mnist, split_order
+from mnist_helpers.data import MOST_BYTES, Mnist, Split, load_mnist, split_order
 
 try:
     import minify
@@ -143,7 +143,7 @@ def write_lab(folder: Path) -> None:
     ]
     keras = json.loads((LAB / "generated" / "keras_results.json").read_text(encoding="utf-8"))
     keras["runs"] = [run for run in keras["runs"] if not run["settings"]]  # the article's alone, to be there at once
-    own = {"collections": collections, "names": mnist.class_names, "keras": keras}
+    own = {"collections": collections, "names": mnist.class_names, "keras": keras, "most_bytes": MOST_BYTES}
     setup = panel_setup() | own | {"challenges": CHALLENGES}
     (folder / "setup.json").write_text(json.dumps(setup), encoding="utf-8")
 

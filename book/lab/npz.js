@@ -1,7 +1,6 @@
 // Arrays in files as numpy.savez writes them: a ZIP archive with an .npy file for each. What cannot be read gives an
 // Error with one sentence for the reader.
 
-const MOST_BYTES = 2 ** 30; // of all arrays unpacked, so that no small file fills the memory
 const FROM_NUMPY = "Expected what numpy.savez or numpy.savez_compressed writes.";
 
 // What holds the values of each of NumPy's types, whose names here leave out the byte order.
@@ -11,16 +10,16 @@ const HOLDERS = {
 };
 
 // The arrays of a file's bytes, by name: {dtype, shape, values}. The values are a typed array, row by row: of "b1"
-// zeros and ones, of "i8" and "u8" a Float64Array, of "f2" a Float32Array; of a text ("U") they are strings. Where
-// `wanted` is given, only arrays of these names are unpacked.
-export async function readNpz(bytes, wanted = null) {
+// zeros and ones, of "i8" and "u8" a Float64Array, of "f2" a Float32Array; of a text ("U") they are strings. They may
+// take `most` bytes, so that no small file fills the memory; where `wanted` is given, only these names are unpacked.
+export async function readNpz(bytes, most, wanted = null) {
   const arrays = [];
-  let room = MOST_BYTES;
+  let room = most;
   for (const entry of directory(bytes)) {
     const name = entry.name.replace(/\.npy$/, "");
     if (wanted && !wanted.includes(name)) continue;
     room -= entry.size;
-    if (room < 0) throw new Error("The arrays of this file take more than 1 GB unpacked; expected fewer or smaller ones.");
+    if (room < 0) throw new Error(`The arrays of this file take more than ${most / 2 ** 30} GB unpacked; expected fewer or smaller ones.`);
     arrays.push([name, readNpy(await unpacked(bytes, entry, name), name)]);
   }
   return Object.fromEntries(arrays);
@@ -137,7 +136,7 @@ function readNpy(bytes, name) {
     throw new Error(`The array ${name} is stored column by column; expected row by row. Apply numpy.ascontiguousarray to it before it is saved.`);
   const [, byteOrder, dtype, letters] = descr.match(/^'([<>|=])(U(\d+)|[a-zA-Z]\d+)'$/) ?? [];
   const size = letters === undefined ? HOLDERS[dtype]?.BYTES_PER_ELEMENT : 4 * letters;
-  if (size === undefined || (byteOrder === ">" && size > 1))
+  if (!size || (byteOrder === ">" && size > 1))
     throw new Error(`The array ${name} is of the type ${descr === "[" ? "of records" : descr}; expected little-endian numbers, truth values or texts.`);
   const content = bytes.slice(end); // a copy begins where numbers of any size may
   if (content.length !== number * size) throw trouble;

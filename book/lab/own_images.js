@@ -116,7 +116,7 @@ async function arraysOf(files, rules) {
 
 async function arraysOfNpz(file, rules) {
   const names = Object.keys(rules.shapes);
-  const found = await file.arrayBuffer().then((bytes) => readNpz(new Uint8Array(bytes), names)).catch(({ message }) => {
+  const found = await file.arrayBuffer().then((bytes) => readNpz(new Uint8Array(bytes), rules.most_bytes, names)).catch(({ message }) => {
     throw new Error(`${file.name}: ${message}`);
   });
   return Object.fromEntries(names.map((name) => {

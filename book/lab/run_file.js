@@ -25,7 +25,7 @@ export function fileOf({ recipe, seed, history, weights }, layoutOf) {
 // What a file holds: {recipe, seed, history, weights}; throws a sentence if that is no run.
 export async function runIn(file, layoutOf) {
   const setup = await (await fetch(new URL("setup.json", import.meta.url))).json();
-  const arrays = await readNpz(Uint8Array.from(atob(file), (letter) => letter.charCodeAt(0)));
+  const arrays = await readNpz(Uint8Array.from(atob(file), (letter) => letter.charCodeAt(0)), setup.most_bytes);
   const { recipe, seed } = aboutIn(arrays, setup);
   const history = Object.fromEntries(CURVES.map((name) => [name, [...checked(arrays, name, "f8", [arrays.loss?.values.length])]]));
   if (history.loss.length > recipe.epochs) throw refused(`it has ${history.loss.length} epochs of ${recipe.epochs}`);

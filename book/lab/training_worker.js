@@ -62,7 +62,8 @@ async function fetched(address, tell) {
   }
 }
 
-// A line of JSON, {version, pixels, splits: {name: number}}, and then of each split the images and the labels.
+// A line of JSON, {version, pixels, splits: {training, validation, test}}, how many images each has, and then of each, in
+// this order, the images and the labels.
 function parse(bytes) {
   const end = bytes.indexOf(10);
   const { version, pixels, splits } = JSON.parse(new TextDecoder().decode(bytes.subarray(0, end)));
@@ -70,7 +71,12 @@ function parse(bytes) {
   let place = end + 1;
   const take = (number) => bytes.subarray(place, (place += number));
   const result = {};
-  for (const [name, number] of Object.entries(splits)) result[name] = { number, images: take(number * PIXELS), labels: take(number) };
+  for (const name of ["training", "validation", "test"]) {
+    const number = splits[name], images = take(number * PIXELS), labels = take(number);
+    // The engine takes a label for a place in its memory.
+    if (labels.length !== number || labels.some((label) => label > 9)) throw new Error("no labels");
+    result[name] = { number, images, labels };
+  }
   if (place !== bytes.length) throw new Error("another length");
   return result;
 }
