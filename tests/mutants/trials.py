@@ -34,11 +34,8 @@ class Loop:
 
     def __init__(self, bench, known, pipe):
         self.bench, self.known, self.pipe = bench, known, pipe
-        self.watching, self.own, self.shared = (
-            False,
-            set(),
-            set(),
-        )  # what a test runs, and what the fixtures of its file
+        self.watching = False
+        self.own, self.shared = set(), set()  # the places that a test runs, and those that the fixtures of its file do
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef, request):
