@@ -151,6 +151,8 @@ class Trials:
         there.close()
         if not self.answer("ready"):
             raise SystemExit("The tests hang or crash on what is there.")
+        if not any(runs for _, runs in self.kept_runs.values()):
+            raise SystemExit("No test ran. If they need a browser, is there one? See tests/browsing.py.")
 
     def answer(self, to):
         """Wait for a word of the process; None if it hangs or crashes."""
