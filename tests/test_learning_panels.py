@@ -473,6 +473,47 @@ def test_pressing_on_the_map_moves_the_start_and_so_does_dragging(opened):
     expect(told).to_have_text(re.compile(r"weight one = 3, weight two = 0:"))
 
 
+def test_what_a_map_shows_stands_where_its_loss_and_its_weights_are(opened):
+    """On a loss that rises evenly to the right, each line is upright, at its loss, from the bottom to the top."""
+    made = valley(losses=np.tile(3 + X, (len(Y), 1)), learning_rate=0.5)
+    panel = live(opened(made), "descend")
+    left, top, width, height = (
+        float(panel.locator(".frame").get_attribute(name)) for name in ("x", "y", "width", "height")
+    )
+
+    def to_x(value):
+        return left + (value + 2) / 5 * width
+
+    def to_y(value):
+        return top + (1 - value) / 2 * height
+
+    def place(across, up):
+        return pytest.approx((to_x(across), to_y(up)), abs=0.1)
+
+    def read(selector, *names):
+        script = (
+            "(all, names) => all.map((node) => names.map((name) => node.getAttribute(name)).concat(node.textContent))"
+        )
+        return panel.locator(selector).evaluate_all(script, names)
+
+    for level, (path, _) in zip(made.setup["levels"][1:-1], read(".contour", "d"), strict=True):
+        points = [tuple(map(float, pair)) for pair in re.findall(r"([\d.]+) ([\d.]+)", path)]
+        assert (min(points), max(points)) == (place(level - 3, 1), place(level - 3, -1))
+        assert len(points) > 2 * len(Y)
+    numbers = {"middle": {}, "end": {}}  # below the map, and at its left
+    for anchor, x, y, text in read(".axes text:not(.name)", "text-anchor", "x", "y"):
+        numbers[anchor][float(text.replace("−", "-"))] = float(x if anchor == "middle" else y)
+    assert numbers["middle"] == pytest.approx({value: to_x(value) for value in (-2, -1, 0, 1, 2, 3)})
+    assert numbers["end"] == pytest.approx({value: to_y(value) + 4 for value in (-1, -0.5, 0, 0.5, 1)})
+    ((lowest, _),) = read(".lowest", "d")
+    assert tuple(map(float, re.findall(r"[\d.]+", lowest)[:2])) == pytest.approx((left - 6, to_y(-1)))
+    panel.get_by_role("button", name="Step", exact=True).click()  # half a unit to the left
+    ((path, _),) = read("path.descent:not(.fall *)", "d")
+    assert [tuple(map(float, point.split())) for point in path[1:].split("L")] == [place(-1.5, 0.8), place(-2, 0.8)]
+    ((x, y, _),) = read(".map .marker", "cx", "cy")
+    assert (float(x), float(y)) == place(-2, 0.8) and panel.locator(".dots circle").count() == 1
+
+
 @pytest.mark.parametrize("width", [390, 1024])
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize(("panel", "name"), [(step_panel, "step"), (valley, "descend")])

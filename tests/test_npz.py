@@ -127,6 +127,18 @@ def test_what_is_not_wanted_is_not_unpacked(reading):
         reading(bytes(content))
 
 
+def test_arrays_may_take_as_many_bytes_as_are_allowed_and_no_more(reading):
+    content = saved(x=np.zeros(100, np.uint8), y=np.zeros(10))
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        most = sum(entry.file_size for entry in archive.infolist())
+    script = """([text, most]) => npz.readNpz(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)), most)
+        .then(Object.keys)"""
+    text = base64.b64encode(content).decode()
+    assert reading.page.evaluate(script, [text, most]) == ["x", "y"]
+    with pytest.raises(Error, match=r"take more than .* GB unpacked; expected fewer or smaller ones\."):
+        reading.page.evaluate(script, [text, most - 1])
+
+
 WHOLE = saved(np.savez_compressed, x=np.arange(300) % 7)
 EXPECTED = r"Expected what numpy\.savez or numpy\.savez_compressed writes\."
 

@@ -382,12 +382,12 @@ def test_what_has_not_come_of_the_images_is_said_and_what_waits_for_them_too(ses
     assert session.state["missing"] == "2.3 MB" and session.state["expected"] and session.state["parameters"]
     session.evaluate("{ engine.post = () => {}; session.train(); }")
     assert session.state["message"] == "The images come first."
-    session.evaluate("{ window.told = []; session.listen((what) => told.push(what)); }")
+    session.evaluate("{ window.heard = []; session.listen((what) => heard.push(what)); }")
     has_come(0.25)
     assert session.state["missing"] == "1.7 MB"
     assert session.evaluate("session.progress") == {"fraction": 0.25, "text": "Run 1: 25% of 2.3 MB of images loaded"}
     has_come(1)
-    assert session.evaluate("told") == ["live", "all"]
+    assert session.evaluate("heard") == ["live", "all"]
     assert session.state["missing"] == session.state["message"] == ""
     assert session.evaluate("session.progress.text") == "Run 1 is getting ready"
     session.evaluate("{ delete engine.post; engine.lose('as a test ends'); }")

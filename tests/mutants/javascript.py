@@ -9,8 +9,8 @@ built (`make book`), for the tests that open its pages.
 
 What is changed are signs, comparisons, numbers up to ten, truth values, conditions, words in small letters, and
 statements and calls that are left out. What is seen alone is left as it is: the attributes and texts of elements,
-styles, classes, and sentences for readers; so are tables of more than ten values. Of a module with more than `MOST`
-changes as many are drawn, the same each time.
+styles, classes, where in a drawing something stands, and sentences for readers; so are tables of more than ten values.
+Of a module with more than `MOST` changes as many are drawn, the same each time.
 """
 
 import functools
@@ -85,6 +85,7 @@ METHODS = {
 FORGOTTEN = {"filter", "sort", "reverse", "slice", "trim", "flat"}  # calls that one may leave out
 TEXTS = {"string", "template_string"}
 DRAWN = {"class", "style", "d", "x", "y", "cx", "cy", "r", "width", "height", "viewBox"}
+PLACED = {"x", "y", "left", "right", "top", "bottom", "width", "height", "along", "straight", "anchor"}
 
 
 def changes(node: Node) -> Iterator[tuple[Node, bytes]]:
@@ -155,6 +156,8 @@ def places(node: Node) -> Iterator[Node]:
         return
     if node.type == "array" and len(parts) > 10:  # a table
         return
+    if node.type == "variable_declarator" and is_placed(node):
+        return
     if node.type == "expression_statement" and re.search(rb"\.(style|classList|className)\b", node.text):
         return
     if node.type == "call_expression":
@@ -164,6 +167,8 @@ def places(node: Node) -> Iterator[Node]:
                 parts = [part for argument in arguments for part in shown(argument)]
             case "say" | "querySelector" | "querySelectorAll" | "Error":
                 parts = [argument for argument in arguments if argument.type not in TEXTS]
+            case "write" | "box":
+                parts = [argument for argument in arguments if argument.type not in (*TEXTS, "binary_expression")]
             case "setAttribute" | "toggleAttribute" if arguments[0].text.decode().strip('"') in DRAWN:
                 return
     if node.type == "new_expression" and node.child_by_field_name("constructor").text == b"Error":
@@ -172,6 +177,12 @@ def places(node: Node) -> Iterator[Node]:
     for part in parts:
         if not (node.type == "pair" and part == node.child_by_field_name("key")):
             yield from places(part)
+
+
+def is_placed(declarator: Node) -> bool:
+    """Say whether a name is that of a place in a drawing, and not of a function, which places what was measured."""
+    name, value = (declarator.child_by_field_name(part) for part in ("name", "value"))
+    return name.text.decode() in PLACED and value is not None and value.type != "arrow_function"
 
 
 def shown(argument: Node) -> list[Node]:

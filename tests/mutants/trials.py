@@ -22,7 +22,7 @@ from _pytest.runner import runtestprotocol
 from record import KEPT
 
 ROOT = Path(__file__).parents[2]
-MOST_SECONDS = 40  # of the tests for a mutant
+MOST_SECONDS = 90  # of the tests for a mutant
 SECONDS = 600  # for what is done before the first test, and for a test of which is not known how long it takes
 
 
@@ -34,11 +34,8 @@ class Loop:
 
     def __init__(self, bench, known, pipe):
         self.bench, self.known, self.pipe = bench, known, pipe
-        self.watching, self.own, self.shared = (
-            False,
-            set(),
-            set(),
-        )  # what a test runs, and what the fixtures of its file
+        self.watching = False
+        self.own, self.shared = set(), set()  # the places that a test runs, and those that the fixtures of its file do
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef, request):
@@ -154,6 +151,8 @@ class Trials:
         there.close()
         if not self.answer("ready"):
             raise SystemExit("The tests hang or crash on what is there.")
+        if not any(runs for _, runs in self.kept_runs.values()):
+            raise SystemExit("No test ran. If they need a browser, is there one? See tests/browsing.py.")
 
     def answer(self, to):
         """Wait for a word of the process; None if it hangs or crashes."""
