@@ -13,6 +13,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, fields, replace
 from functools import cache
@@ -91,7 +92,8 @@ def sweep(
     RecipeError
         If a seed is out of range.
     SweepError
-        If another argument is of no use, the store cannot be written to, or a worker process was killed.
+        If another argument is of no use, the store cannot be written to, a worker process was killed, or the scheduler
+        of a cluster was lost.
 
     Notes
     -----
@@ -266,11 +268,14 @@ def _in_parallel(jobs, data, folder, workers, models) -> Iterator[tuple[str, str
         try:
             for results in pool(tasks):
                 yield from results
-        except BrokenProcessPool as error:
+        except (BrokenProcessPool, CancelledError) as error:
+            why, when = "the cluster's scheduler was lost", "once there is one again"
+            if isinstance(error, BrokenProcessPool):
+                why = "a worker process was killed, most often because the memory was full"
+                when = f"with fewer workers than {number} if it was the memory"
             raise SweepError(
-                "a worker process was killed, most often because the memory was full; the runs that were finished and "
-                f"written are in {folder}. Make the same call again to go on, with fewer workers than {number} if it "
-                "was the memory."
+                f"{why}; the runs that were finished and written are in {folder}. Make the same call again to go on, "
+                f"{when}."
             ) from error
 
 

@@ -315,7 +315,7 @@ def test_two_sweeps_into_one_store_lose_nothing(tmp_path):
 
 @pytest.fixture
 def cluster(tmp_path):
-    """A scheduler and two worker processes, as one would start them by hand; gives the address file and the workers."""
+    """A scheduler and two worker processes, as one would start them by hand; gives the address file and the three."""
     log = (tmp_path / "dask.log").open("w")
 
     def start(command, *options):
@@ -326,7 +326,7 @@ def cluster(tmp_path):
     started = [start("dask_scheduler", "--port", "0")]
     for _ in range(2):
         started.append(start("dask_worker", "--nthreads", "1", "--no-nanny", "--local-directory", tmp_path))
-    yield tmp_path / "scheduler.json", started[1:]
+    yield tmp_path / "scheduler.json", started
     for process in reversed(started):
         process.kill()
         process.wait()
@@ -349,7 +349,7 @@ def kill_when(condition, process):
 def test_dask_gives_what_loky_gives_even_if_a_worker_is_killed(mnist, tmp_path, cluster):
     from distributed import Client
 
-    address_file, workers = cluster
+    address_file, (_, *workers) = cluster
     recipes = {"plain": replace(SMALL, epochs=20), "dropout": replace(SMALL, epochs=20, dropout=0.2)}
     store = tmp_path / "on dask"
     store.mkdir()
@@ -365,3 +365,22 @@ def test_dask_gives_what_loky_gives_even_if_a_worker_is_killed(mnist, tmp_path, 
     assert on_dask.key.nunique() == 12
     on_loky = sweep(recipes, range(6), mnist, tmp_path / "on loky", workers=2, progress=False)
     pd.testing.assert_frame_equal(without_seconds(on_dask), without_seconds(on_loky), check_exact=True)
+
+
+@pytest.mark.slow
+def test_a_sweep_that_loses_the_scheduler_of_its_cluster_says_so_and_keeps_what_was_finished(mnist, tmp_path, cluster):
+    from distributed import Client
+
+    address_file, (scheduler, *_) = cluster
+    store = tmp_path / "runs"
+    store.mkdir()
+    with Client(scheduler_file=str(address_file)) as client:
+        client.wait_for_workers(2, timeout=60)
+        killer = kill_when(lambda: finished(store), scheduler)
+        with (
+            joblib.parallel_config("dask"),
+            pytest.raises(SweepError, match=r"scheduler was lost; .* Make the same call"),
+        ):
+            sweep([replace(SMALL, epochs=20)], range(20), mnist, store, progress=False)
+        killer.join()
+    assert 1 <= len(finished(store)) < 20
