@@ -13,6 +13,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -94,7 +95,8 @@ def sweep(
     RecipeError
         If a seed is out of range.
     SweepError
-        If another argument is of no use, the store cannot be written to, or a worker process was killed.
+        If another argument is of no use, the store cannot be written to, a worker process was killed, or the scheduler
+        of a cluster was lost.
 
     Notes
     -----
@@ -262,21 +264,20 @@ def _in_parallel(jobs, data, folder, workers, models) -> Iterator[tuple[str, str
         try:
             for results in pool(tasks):
                 yield from results
-        except _of_a_lost_worker() as error:
+        except _of_a_lost_process() as error:
             raise SweepError(
-                "a worker process was killed, most often because the memory was full; the runs that were finished and "
-                f"written are in {folder}. Make the same call again to go on, with fewer workers than {number} if it "
-                "was the memory."
+                "a worker process was killed, or the cluster's scheduler lost, most often because the memory was full; "
+                f"the runs that were finished and written are in {folder}. Make the same call again to go on, with "
+                "fewer workers if it was the memory."
             ) from error
 
 
-def _of_a_lost_worker() -> tuple[type[Exception], ...]:
+def _of_a_lost_process() -> tuple[type[Exception], ...]:
     if "distributed" not in sys.modules:
         return (BrokenProcessPool,)
     from distributed import KilledWorker
-    from distributed.client import FutureCancelledError
 
-    return BrokenProcessPool, KilledWorker, FutureCancelledError
+    return BrokenProcessPool, KilledWorker, CancelledError
 
 
 def dealt(jobs: dict[str, tuple[Recipe, int]], workers: int) -> list[dict[str, tuple[Recipe, int]]]:
