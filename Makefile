@@ -9,10 +9,11 @@ PRINTED := $(SITE)/downloads/cracking-99
 COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --no-annotate --generate-hashes --quiet \
 	--custom-compile-command 'make requirements'
 PUBLISHED := building batches overfitting ideas crack best convolution
+CHECKS := $(PUBLISHED:=-check)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book pdf epub serve lab test check style bench bench-lab bench-99 lighthouse test-long grid $(PUBLISHED) small-network format requirements update audit bill mark picture engine clean
+.PHONY: help writable book pdf epub serve lab test check style mutants bench bench-lab bench-99 lighthouse test-long grid $(PUBLISHED) $(CHECKS) small-network format requirements update audit bill mark picture engine clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
@@ -31,9 +32,14 @@ help: ## list the targets
 		|| { echo "The installation stopped, for the reason above. It needs PyPI (or a mirror, named in UV_DEFAULT_INDEX and PIP_INDEX_URL) and 3 GB of disk. Run make again when that is mended; what was fetched is kept. Or use pip alone: see the README."; exit 1; }
 	@touch $@
 
-book: .venv/installed ## run every notebook and build the site (minutes the first time, seconds after that)
+writable:
+	@mkdir -p book/_build 2>/dev/null && test -w book/_build \
+		|| { echo "Nothing can be written below $(CURDIR), as building and testing do. Make room on the disk, or copy this folder to where you may write, and run make there."; exit 1; }
+
+book: writable .venv/installed ## run every notebook and build the site (minutes the first time, seconds after that)
 	@echo "Building the book. Chapters that changed are run, about a minute each."
-	$(BIN)/jupyter-book build book -W --keep-going
+	$(BIN)/jupyter-book build book -W --keep-going \
+		|| { echo "The build stopped, for the reason above. Chapters that ran to their end are kept. When that is mended, on a full disk by making room, run make book again: it makes all pages anew."; exit 1; }
 	@$(MAKE) --no-print-directory $(PRINTED).pdf $(PRINTED).epub
 	@echo "The book is built: $(CURDIR)/$(SITE)/index.html"
 	@echo "Read it with 'make serve'; opened as a file, its live panels stay pictures."
@@ -63,7 +69,14 @@ test: style ## check everything: style, helpers, every notebook, and the site in
 check: style ## check style and helpers alone, without notebooks and browsers, for the rhythm of daily work
 	$(BIN)/python -m pytest $(PARALLEL) -m "not browser and not slow" tests
 
-style: .venv/installed
+# Each language replaces its own modules' rows of tests/mutants/scores.csv, which the book's page on its state shows.
+mutants: book ## change the code in small ways, and count which changes the tests notice (some hours; interrupted, it goes on where it was)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --group mutants
+	$(BIN)/python tests/mutants/python.py
+	$(BIN)/python tests/mutants/engine.py
+	$(BIN)/python tests/mutants/javascript.py
+
+style: writable .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/typos
@@ -92,6 +105,9 @@ grid: .venv/installed ## train the 200 settings that the page shows beside its o
 $(PUBLISHED): .venv/installed
 	cd notebooks && ../$(BIN)/python ../book/tools/train_published.py $@
 
+$(CHECKS): .venv/installed
+	cd notebooks && ../$(BIN)/python ../book/tools/train_published.py --check $(@:-check=)
+
 building: ## train the networks that chapter 3 compares (three minutes; in notebooks/runs)
 batches: ## train the networks that chapter 5 compares by batch size (two minutes; in notebooks/runs)
 overfitting: ## train the networks of chapter 6, whose run chapter 5 shows too (a quarter of an hour; in notebooks/runs)
@@ -99,6 +115,8 @@ ideas: ## train chapter 8's ideas, one more and one less at a time (an hour; in 
 crack: ## train CRACK_99 from ten seeds and open the test set once for each (six minutes)
 best: ## train BEST_DENSE from three seeds (three quarters of an hour; interrupted, it goes on where it was)
 convolution: ## train chapter 10's convolutional networks from three seeds (a quarter of an hour)
+
+crack-check: ## train one of those ten seeds once more and compare it with its published run (half a minute; so for each group: building-check …)
 
 small-network: .venv/installed ## train the small network that the front page brings along (ten minutes)
 	$(BIN)/python book/tools/small_network.py
@@ -140,4 +158,4 @@ engine: .venv/installed ## compile the engine of the in-page lab anew from its C
 	$(BIN)/python book/tools/build_engine.py
 
 clean: ## remove what was built, and keep the environment
-	rm -rf book/_build book/notebooks .pytest_cache .ruff_cache .hypothesis
+	rm -rf book/_build book/notebooks .mutants .pytest_cache .ruff_cache .hypothesis

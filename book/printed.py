@@ -26,6 +26,8 @@ import yaml
 from bs4 import BeautifulSoup
 from fontTools.ttLib import TTFont
 
+from mnist_helpers.whole_files import write_atomically
+
 BOOK = Path(__file__).resolve().parent
 ASSETS, PARTS = BOOK / "assets", BOOK / "printed"
 NAME = "cracking-99"
@@ -303,7 +305,12 @@ def main() -> None:
         html, subtitle = printed(arguments.site, Path(folder))
         target.parent.mkdir(exist_ok=True)
         write = {"pdf": write_pdf, "epub": write_epub}[arguments.kind]
-        write(html, about(subtitle), Path(folder), target)
+        whole = Path(folder) / target.name
+        write(html, about(subtitle), Path(folder), whole)
+        try:
+            write_atomically(target, whole.read_bytes())
+        except OSError as error:
+            sys.exit(f"{target}: cannot be written ({error}); what was there stays. Make room, and print it again.")
     print(f"Written: {target}")
 
 

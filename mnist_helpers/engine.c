@@ -97,7 +97,7 @@ static uint8_t *image_bytes, *image_labels, *image_answers;
 static real *image_losses;
 static matrix images; // x of the first layer: pixels from 0 to 1
 static matrix delta;  // the gradient of the loss with respect to what the backward pass has reached
-static matrix delta_below, transposed;
+static matrix transposed;
 static real *nothing; // a row of zeros
 
 // All trainable parameters lie in one row, and in the same order their gradients, the optimiser's two moments, and,
@@ -358,7 +358,8 @@ static void multiply_tile(int number, const real *strip, const real *start, int 
     }
 }
 
-// c = ab + start, where start is one row, added to each; without one, c = c + ab. With `turned`, a is aᵀ.
+// c = ab + start, where start is one row, added to each; without one, c = c + ab. With `turned`, a is aᵀ. Without it, c
+// may lie where a does: rows are gathered before the same rows of c are written.
 static void multiply(matrix a, int turned, int rows, int inner, matrix b, int columns, const real *start, matrix c)
 {
     for (int first = 0; first < rows; first += TILE) {
@@ -409,7 +410,6 @@ EXPORT int create(int hidden_layers, int units, int activation, int last_activat
     image_losses = reserve(rows, sizeof(real));
     images = new_matrix(height, PIXELS);
     delta = new_matrix(height, widest);
-    delta_below = new_matrix(height, widest);
     transposed = new_matrix(widest, widest);
     nothing = reserve(widest, sizeof(real));
     int most_places = height > PIXELS ? height : PIXELS;
@@ -781,10 +781,7 @@ static void backward(int count, double dropout)
             ((lanes *)gradient_of(l, BIAS))[group] += sum;
         }
         if (!n) break;
-        multiply(delta, 0, count, l->units, transpose(l), l->inputs, nothing,
-                 delta_below);
-        matrix done = delta;
-        delta = delta_below, delta_below = done;
+        multiply(delta, 0, count, l->units, transpose(l), l->inputs, nothing, delta);
     }
 }
 

@@ -25,8 +25,8 @@ from mnist_helpers.data import read_npz
 from mnist_helpers.model import build_model, compile_model
 from mnist_helpers.recipe import Recipe, parameter_count
 from mnist_helpers.run import Run, checked_about
-from mnist_helpers.sweep import write_atomically
 from mnist_helpers.training import learning_rates
+from mnist_helpers.whole_files import write_atomically
 
 VERSION = 1
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")

@@ -1,7 +1,8 @@
 """The runs that the later chapters rest on: too long to be done while a page is built, so they come with the package.
 
 Each group has a ``make`` target that trains it anew and writes its files in ``mnist_helpers/data/``
-(``book/tools/train_published.py``); ``make help`` says how long each takes. Floor 1 of the package.
+(``book/tools/train_published.py``); ``make help`` says how long each takes. A file carries the digest of the code that
+made it. Floor 2 of the package.
 """
 
 import json
@@ -10,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image
+
+from mnist_helpers.code_version import TRAINING_CODE, digest_of
 
 FOLDER = Path(__file__).with_name("data")
 SEEDS = range(10)
@@ -80,7 +83,8 @@ def read(group: str) -> pd.DataFrame:
         ``parameters``, ``corrupted`` (for each of ``CORRUPTIONS`` five test accuracies) and ``val_accuracy_copies`` (by
         the mean probability over ``COPIES`` slightly distorted copies of each image). ``seconds`` is the time of the
         whole run, that of ``BEST_DENSE`` worked out from a few epochs with the machine to themselves. ``attrs`` holds
-        the versions and the machine.
+        ``versions``, ``hardware`` and ``date``, if they were kept the digests of the code that made the runs (``code``)
+        and of the code by which one of them came out the same to the last bit (``checked``), and which.
 
     Raises
     ------
@@ -91,6 +95,17 @@ def read(group: str) -> pd.DataFrame:
     table = pd.DataFrame(content.pop("runs"))
     table.attrs = content
     return table
+
+
+def code_of(group: str) -> str:
+    """Give the digest of the code that trains a group today."""
+    return digest_of((*TRAINING_CODE, "convolution") if group == "convolution" else TRAINING_CODE)
+
+
+def is_of_this_code(group: str) -> bool:
+    """Tell whether today's code made a group's runs, or has made one of them again, the same to the last bit."""
+    made = read(group).attrs
+    return code_of(group) in (made.get("code"), made.get("checked", {}).get("code"))
 
 
 def read_logits(group: str) -> dict[str, np.ndarray]:

@@ -13,11 +13,8 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import CancelledError
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, fields, replace
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 import joblib
@@ -27,9 +24,11 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from joblib.parallel import get_active_backend
 from tqdm import tqdm
 
+from mnist_helpers.code_version import code_version
 from mnist_helpers.data import Mnist, Split
 from mnist_helpers.recipe import Recipe, checked_seed, parameter_count, shape_of
 from mnist_helpers.run import Run
+from mnist_helpers.whole_files import write_atomically
 
 STORE_VARIABLE = "MNIST_HELPERS_RUNS"
 # What a worker process takes at the article's size is 1.0 to 1.3 GB, most of it TensorFlow.
@@ -37,9 +36,12 @@ WORKER_MEMORY = 1.5e9
 # What a worker does between two reports to the store at most, where it is more than one run: about ten seconds on
 # one core, beside which the second that a new shape takes to compile is small.
 _TOGETHER = 1.5e11  # multiplications of weights and inputs
-_TRAINING_CODE = ("data", "recipe", "run", "model", "augment", "training")
-_LIBRARIES = ("tensorflow", "keras", "numpy")
-_CONTAINER = Path("/sys/fs/cgroup")  # where Linux tells a container of its limits
+# Where Linux tells a container, by either version of its control groups, what it may have and what it holds.
+_CONTAINER = Path("/sys/fs/cgroup")
+_OF_A_CONTAINER = (
+    ("memory.max", "memory.stat", "anon"),
+    ("memory/memory.limit_in_bytes", "memory/memory.stat", "total_rss"),
+)
 
 
 class SweepError(RuntimeError):
@@ -209,16 +211,6 @@ def _key(recipe: Recipe, seed: int, digest: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:24]
 
 
-@cache
-def code_version() -> str:
-    """Give the SHA-256 of the modules that decide a run's result, and of the versions of the libraries they use."""
-    digest = hashlib.sha256()
-    for module in _TRAINING_CODE:
-        digest.update((Path(__file__).with_name(f"{module}.py")).read_text(encoding="utf-8").encode())
-    digest.update(" ".join(version(library) for library in _LIBRARIES).encode())
-    return digest.hexdigest()
-
-
 def _named(recipes) -> dict[str, Recipe]:
     named = dict(recipes) if isinstance(recipes, Mapping) else dict(enumerate(recipes))
     for recipe in named.values():
@@ -241,7 +233,10 @@ def _folder(store) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SweepError(f"{folder}: cannot be used as a store of runs ({error}); expected a folder.") from error
+        raise SweepError(
+            f"{folder}: cannot be used as a store of runs ({error}); expected a folder. Name one that can be written "
+            f"to, as store or in the environment variable {STORE_VARIABLE}."
+        ) from error
     return folder
 
 
@@ -254,10 +249,10 @@ def _in_parallel(jobs, data, folder, workers, models) -> Iterator[tuple[str, str
     on_dask = type(backend).__name__ == "DaskDistributedBackend"
     # One copy on every worker: joblib by itself sends one copy to one of them, and it would be lost with that worker.
     config = joblib.parallel_config("dask", client=backend.client, scatter=arrays) if on_dask else nullcontext()
-    number = -1 if on_dask else min(len(jobs), workers or _as_many_as_fit())
+    number = joblib.effective_n_jobs(-1 if on_dask else min(len(jobs), workers or workers_that_fit()))
     tasks = (
         joblib.delayed(_run_together)(left, *arrays, models)
-        for task in dealt(jobs, joblib.effective_n_jobs(number))
+        for task in dealt(jobs, number)
         # Asked again when its turn comes: another sweep may have done it in the meantime.
         if (left := {key: task[key] for key in task if _read(folder, key, models, again=True) is None})
     )
@@ -268,15 +263,26 @@ def _in_parallel(jobs, data, folder, workers, models) -> Iterator[tuple[str, str
         try:
             for results in pool(tasks):
                 yield from results
-        except (BrokenProcessPool, CancelledError) as error:
-            why, when = "the cluster's scheduler was lost", "once there is one again"
-            if isinstance(error, BrokenProcessPool):
-                why = "a worker process was killed, most often because the memory was full"
-                when = f"with fewer workers than {number} if it was the memory"
+        except _of_a_lost_worker() as error:
+            lost = (
+                "the cluster lost its scheduler, or a worker several times"
+                if on_dask
+                else "a worker process was killed"
+            )
+            fewer = "" if on_dask else f", with fewer workers than {number} if it was the memory"
             raise SweepError(
-                f"{why}; the runs that were finished and written are in {folder}. Make the same call again to go on, "
-                f"{when}."
+                f"{lost}, most often because the memory was full; the runs that were finished and written are in "
+                f"{folder}. Make the same call again to go on{fewer}."
             ) from error
+
+
+def _of_a_lost_worker() -> tuple[type[Exception], ...]:
+    if "distributed" not in sys.modules:
+        return (BrokenProcessPool,)
+    from distributed import KilledWorker
+    from distributed.client import FutureCancelledError
+
+    return BrokenProcessPool, KilledWorker, FutureCancelledError
 
 
 def dealt(jobs: dict[str, tuple[Recipe, int]], workers: int) -> list[dict[str, tuple[Recipe, int]]]:
@@ -306,19 +312,19 @@ def _work(job: tuple[Recipe, int]) -> float:
     return recipe.epochs * recipe.training_images * parameter_count(recipe)
 
 
-def _as_many_as_fit() -> int:
+def workers_that_fit() -> int:
+    """Give how many processes can train here at once: one a core, or fewer where the free memory would not do."""
     return max(1, min(joblib.cpu_count(), int(_free_memory() / WORKER_MEMORY)))
 
 
 def _free_memory() -> int:
     """Give the bytes that are free; in a container, of those that it may have."""
     free = psutil.virtual_memory().available
-    try:
-        limit = int((_CONTAINER / "memory.max").read_text())
-        (used,) = re.findall(r"^anon (\d+)", (_CONTAINER / "memory.stat").read_text(), flags=re.MULTILINE)
-    except (OSError, ValueError):  # no container, or one without a limit
-        return free
-    return min(free, limit - int(used))
+    for limit, held, name in _OF_A_CONTAINER:
+        with suppress(OSError, ValueError):  # no container, or one without a limit
+            (used,) = re.findall(rf"^{name} (\d+)", (_CONTAINER / held).read_text(encoding="utf-8"), flags=re.MULTILINE)
+            free = min(free, int((_CONTAINER / limit).read_text(encoding="utf-8")) - int(used))
+    return free
 
 
 _data: dict[str, Mnist] = {}
@@ -363,14 +369,6 @@ def _write(folder: Path, key: str, text: str, model: bytes | None) -> None:
             except PermissionError:  # on Windows, while another process reads the same run
                 if not path.exists():
                     raise
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file, which is there whole or not at all, whatever stops this."""
-    with tempfile.TemporaryDirectory(dir=path.parent, suffix=".part") as part:
-        file = Path(part) / path.name
-        file.write_bytes(content)
-        file.replace(path)
 
 
 @contextmanager

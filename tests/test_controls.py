@@ -1,11 +1,11 @@
 """What the controls of the panels offer is what a recipe accepts."""
 
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 
 import pytest
 
 from mnist_helpers.controls import AUGMENTATIONS, CONTROLS, checked_names, panel_setup
-from mnist_helpers.recipe import ARTICLE, Recipe, RecipeError, checked_seed
+from mnist_helpers.recipe import ARTICLE, CRACK_99, HIGHEST_SEED, RULES, Recipe, RecipeError, checked_seed
 
 
 def test_every_control_is_a_hyperparameter_and_its_choices_are_accepted():
@@ -42,3 +42,18 @@ def test_the_panels_are_told_which_hyperparameters_are_fractions():
     fractions = panel_setup()["fractions"]
     assert "dropout" in fractions and "learning_rate" in fractions
     assert not {"units", "epochs", "batch_norm", "activation"} & set(fractions)
+
+
+def test_the_panels_are_told_the_ends_of_every_whole_number():
+    whole = panel_setup()["whole"]
+    assert whole["units"] == (1, 8_192) and whole["training_images"] == (10, 54_000)
+    assert set(whole) == {field.name for field in fields(Recipe) if field.type is int}
+
+
+def test_the_panels_are_told_controls_recipes_and_rules():
+    setup = panel_setup()
+    assert [control["name"] for control in setup["controls"]] == [control.name for control in CONTROLS]
+    assert (setup["article"], setup["starts"]) == (asdict(ARTICLE), {"CRACK_99": asdict(CRACK_99)})
+    assert (setup["rules"], setup["augmentations"]) == (RULES, AUGMENTATIONS)
+    choices = {control.name: control.choices for control in CONTROLS}
+    assert choices["seed"] == (0, HIGHEST_SEED) and choices["augmentation"] == tuple(AUGMENTATIONS)

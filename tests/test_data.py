@@ -7,6 +7,7 @@ import re
 import struct
 import tracemalloc
 import zipfile
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import numpy as np
@@ -93,10 +94,27 @@ def test_validation_is_a_stratified_tenth_and_stays_the_same(mnist):
     np.testing.assert_array_equal(load_mnist().validation.images, mnist.validation.images)
 
 
+def test_the_split_is_the_one_that_the_published_runs_were_judged_by(mnist):
+    """Another one would be as good, but no number of the book could be had again."""
+    assert mnist.digest == "100db38498c8454d3cd3ff81939380c7c366aafb39fd6da2749c0ba3bed48249"
+
+
+def test_a_data_set_says_what_it_is_and_that_the_test_set_is_closed(mnist):
+    assert repr(mnist) == "Mnist(train=54,000, validation=6,000, test: closed)"
+    assert repr(mnist.train) == "Split(54,000 images)"
+
+
 def test_arrays_cannot_be_written_to(mnist):
     for array in (mnist.train.images, mnist.train.labels, mnist.train.flat):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
+
+
+def test_a_data_set_cannot_be_changed_and_can_be_looked_up(mnist):
+    for each, name in ((mnist, "train"), (mnist.train, "images")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(each, name, None)
+    assert {mnist: 1, mnist.train: 2}[mnist.train] == 2
 
 
 def test_every_source_gives_the_same_data(mnist, tmp_path, monkeypatch):

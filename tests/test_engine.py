@@ -68,7 +68,9 @@ class Wasm:
 
     def array(self, place, shape, dtype):
         memory = self._exports["memory"]
-        assert 0 < place < place + math.prod(shape) * np.dtype(dtype).itemsize <= memory.data_len(self._store)
+        size = np.dtype(dtype).itemsize
+        assert 0 < place < place + math.prod(shape) * size <= memory.data_len(self._store)
+        assert place % size == 0  # elsewhere no typed array of JavaScript can begin
         start = ctypes.addressof(memory.data_ptr(self._store).contents)
         return _array(start + place, shape, dtype)
 
@@ -104,7 +106,7 @@ class Network:
     """A network in a build of the engine, with its parameters as ordinary matrices."""
 
     def __init__(self, build, hidden_layers=2, units=13, activation="relu", last_activation=None, batch_norm=False,
-                 rows=64, seed=1):  # fmt: skip
+                 rows=67, seed=1):  # fmt: skip
         self.build, self.real = build, build.real
         self.hidden_layers, self.batch_norm, self.units = hidden_layers, batch_norm, units
         self.activations = [activation] * (hidden_layers - 1) + [last_activation or activation] * (hidden_layers > 0)
@@ -189,8 +191,9 @@ class Network:
         return self.build.array(self.call("losses"), (count,), self.real).copy()
 
     def outputs(self, layer, count):
-        strips = self.build.array(self.call("outputs", layer), (filled(self.units) // 8, self.rows, 8), self.real)
-        return strips.transpose(1, 0, 2).reshape(self.rows, -1)[:count, : self.units].copy()
+        rows = -(-self.rows // 4) * 4  # they are filled up to fours
+        strips = self.build.array(self.call("outputs", layer), (filled(self.units) // 8, rows, 8), self.real)
+        return strips.transpose(1, 0, 2).reshape(rows, -1)[:count, : self.units].copy()
 
     def predict(self, image):
         self.bring([image], [])
@@ -418,18 +421,20 @@ def test_the_norm_of_a_gradient_that_vanishes_is_not_0(build, examples):
     assert 0 < norms[0] < 1e-30  # the square of which is 0 in single precision
 
 
-def test_a_batch_in_pieces_gives_the_gradients_of_the_whole(build, examples):
-    images, labels = examples[0][:61], examples[1][:61]
+@pytest.mark.parametrize("bounds", [(0, 1, 8, 40, 61), (0, 300, 1_000)], ids=["61 images", "1,000 images"])
+def test_a_batch_in_pieces_gives_the_gradients_of_the_whole(build, examples, bounds):
+    count = bounds[-1]
+    images, labels = examples[0][:count], examples[1][:count]
     results = []
-    for bounds in ((0, 61), (0, 1, 8, 40, 61)):
-        network = Network(build, 2, 13, "leaky_relu", "sigmoid")
+    for cuts in ((0, count), bounds):
+        network = Network(build, 2, 13, "leaky_relu", "sigmoid", rows=1_000)
         loss, right = 0, 0
-        for first, last in pairwise(bounds):
+        for first, last in pairwise(cuts):
             loss += network.accumulate(images[first:last], labels[first:last])
             right += network.call("right")
         gradients = network.gradients()
         for layer in network.layers():
-            norm = np.linalg.norm(gradients[layer, "kernel"] / 61)
+            norm = np.linalg.norm(gradients[layer, "kernel"] / count)
             assert network.call("gradient_norm", layer) == pytest.approx(norm, rel=1e-6)
         network.call("update_with_momentum", 10.0, 0.0)
         results.append((loss, right, gradients, network.parameters()))
@@ -438,6 +443,33 @@ def test_a_batch_in_pieces_gives_the_gradients_of_the_whole(build, examples):
     assert pieces[1] == whole[1]
     assert_close(pieces[2], whole[2], 1e-6)
     assert_close(pieces[3], whole[3], 1e-6)
+
+
+def test_gradients_add_up_until_an_update(build, examples):
+    network = Network(build, 2, 13, "tanh", "sigmoid", batch_norm=True)
+    network.accumulate(examples[0][:40], examples[1][:40])
+    once = network.gradients()
+    network.accumulate(examples[0][:40], examples[1][:40])
+    assert_close(network.gradients(), {key: 2 * values for key, values in once.items()}, 1e-6)
+
+
+def test_another_network_in_the_same_memory_begins_anew(build, examples):
+    def trained():
+        network = Network(build, 1, 13, seed=3)
+        assert network.call("keep_averages") == 1
+        for _ in range(2):
+            network.accumulate(examples[0][:40], examples[1][:40])
+            network.call("update", 0.01, 0.0)
+            network.call("average", 0.5)
+        network.accumulate(examples[0][:40], examples[1][:40])  # no update follows
+        norm = network.call("gradient_norm", 0)
+        network.call("exchange_averages")
+        return norm, network.parameters()
+
+    (first_norm, first), (second_norm, second) = trained(), trained()
+    assert first_norm == second_norm
+    for key, values in first.items():
+        np.testing.assert_array_equal(second[key], values, err_msg=str(key))
 
 
 @pytest.mark.parametrize("norm", [False, True], ids=["plain", "batch norm"])
@@ -568,15 +600,20 @@ def test_distorted_images_are_those_of_the_helpers(build, mnist, monkeypatch, el
     network.set(0, "kernel", np.zeros((784, 10)))
     network.call("reseed", 11)
 
-    def seen(image, **sizes):
-        network.accumulate([image], [9], **sizes)
+    def seen(*images, **sizes):
+        """Give the sum of the images."""
+        network.accumulate(images, [9] * len(images), **sizes)
         pixels = network.gradient(0, "kernel")[:, 0] * 10
         network.call("update_with_momentum", 0.0, 0.0)
         return pixels
 
     for image, pixels in zip(images, expected, strict=True):
         np.testing.assert_allclose(seen(image, **sizes), pixels, atol=1e-4)
+    network.call("reseed", 11)
+    np.testing.assert_allclose(seen(*images, **sizes), expected.sum(axis=0), atol=1e-3)
     np.testing.assert_allclose(seen(images[0]), images[0] / 255, rtol=1e-6)
+    for name, size in sizes.items():  # each does something without the others
+        assert (np.abs(seen(images[0], **{name: size}) - images[0] / 255).max() > 0.1) == (size > 0), name
     # A distortion that is next to nothing goes another way through the code.
     np.testing.assert_allclose(seen(images[0], shift=1e-6), images[0] / 255, atol=1e-5)
 
@@ -622,6 +659,7 @@ def test_a_network_that_cannot_be_is_refused(module):
     for arguments in ((51, 10, 0, 0, 0, 10), (1, 2049, 0, 0, 0, 10), (1, 0, 0, 0, 0, 10), (1, 10, 0, 0, 0, 0)):
         assert Wasm(MADE / module).call("create", *arguments, 1) == 0
     assert Wasm(MADE / module).call("create", 8, 512, 0, 0, 1, 10_000_000, 1) == 0
+    assert Wasm(MADE / module).call("create", 1, 10, 0, 0, 0, 2**32 // 784 + 1, 1) == 0  # few bytes in 32 bits
     assert Wasm(MADE / module).call("create", 50, 2048, 0, 0, 0, 10, 1) == 0  # 3 GB for weights, gradients and moments
     assert Wasm(MADE / module).call("allocate", 2**32 - 1) == 0
 

@@ -36,6 +36,7 @@ from mnist_helpers.sweep import load_run, save_run, sweep
 SMALL = replace(ARTICLE, hidden_layers=1, units=16, training_images=2_000, batch_size=100, epochs=2)
 """
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="There is no /proc, where not even root may write.")
+NEEDS_MAKE = pytest.mark.skipif(shutil.which("make") is None, reason="the command is make's")
 POSIX = pytest.mark.skipif(os.name != "posix", reason="Windows has no such limit, signal or folder")
 
 
@@ -92,7 +93,10 @@ def test_a_home_and_a_folder_in_which_one_cannot_write_do_no_harm(tmp_path):
     code = "print(sweep([SMALL], [0], load_mnist(), workers=1).epoch.max())"
     assert said(code, folder="/proc", HOME="/proc/home", MNIST_HELPERS_RUNS=str(tmp_path)).endswith("\n2\n")
     refusal = said(code, folder="/proc", HOME="/proc/home", MNIST_HELPERS_RUNS="").splitlines()[-1]
-    assert re.search(r"SweepError: runs: cannot be used as a store of runs \(.*\); expected a folder\.$", refusal)
+    assert "SweepError: runs: cannot be used as a store of runs (" in refusal
+    assert refusal.endswith(
+        "Name one that can be written to, as store or in the environment variable MNIST_HELPERS_RUNS."
+    )
 
 
 @pytest.mark.parametrize("name", ["Läufe und mehr, 手書き", "l" * 200])
@@ -168,6 +172,12 @@ def test_no_clock_that_can_be_set_decides_anything():
     assert not re.search(r"time\.time\(|datetime|st_mtime", sources)
 
 
+def test_every_text_is_read_and_written_in_an_encoding_that_is_named():
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "mnist_helpers").glob("*.py"))
+    calls = re.findall(r"\b(?:read_text|write_text)\([^()]*\)", sources)
+    assert calls and [call for call in calls if "encoding=" not in call] == []
+
+
 @POSIX
 def test_a_locale_without_utf_8_changes_nothing(tmp_path):
     code = """
@@ -183,18 +193,29 @@ print(keras_program.keras_program(SMALL).isascii(), len(panels.retrain_panel(SMA
     assert said(code, folder=tmp_path, **ascii_alone).endswith("True 32\n")
 
 
+def test_without_what_processes_share_a_sweep_trains_in_its_own(tmp_path):
+    # What joblib does when it finds that there can be no locks between processes.
+    code = "print(len(sweep([SMALL], range(2), load_mnist(), workers=2)))"
+    assert said(code, folder=tmp_path, MNIST_HELPERS_RUNS=str(tmp_path), JOBLIB_MULTIPROCESSING="0").endswith("\n4\n")
+
+
 def test_a_container_that_may_have_little_memory_gets_few_workers(tmp_path, monkeypatch):
     monkeypatch.setattr(sweeping, "_CONTAINER", tmp_path)
     monkeypatch.setattr(sweeping.joblib, "cpu_count", lambda: 8)
     monkeypatch.setattr(sweeping.psutil, "virtual_memory", lambda: type("Memory", (), {"available": 64e9}))
-    assert sweeping._as_many_as_fit() == 8
+    assert sweeping.workers_that_fit() == 8
     (tmp_path / "memory.max").write_text("8000000000\n")
     (tmp_path / "memory.stat").write_text("anon 2000000000\nfile 5000000000\n")
-    assert sweeping._as_many_as_fit() == 4
+    assert sweeping.workers_that_fit() == 4
     (tmp_path / "memory.max").write_text("2000000000\n")
-    assert sweeping._as_many_as_fit() == 1
+    assert sweeping.workers_that_fit() == 1
     (tmp_path / "memory.max").write_text("max\n")
-    assert sweeping._as_many_as_fit() == 8
+    assert sweeping.workers_that_fit() == 8
+    # the same, as the first version of control groups has it
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory" / "memory.stat").write_text("rss 1\ntotal_rss 2000000000\ntotal_rss_huge 7\n")
+    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("8000000000\n")
+    assert sweeping.workers_that_fit() == 4
 
 
 def test_no_two_files_differ_in_case_alone_and_none_has_a_name_that_windows_forbids():
@@ -207,7 +228,18 @@ def test_no_two_files_differ_in_case_alone_and_none_has_a_name_that_windows_forb
     assert not [name for name in names if forbidden.search(name) or len(name) > 120]
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="the command is make's")
+@LINUX
+@NEEDS_MAKE
+@pytest.mark.parametrize("target", ["book", "test", "check"])
+def test_a_folder_that_cannot_be_written_to_is_said_before_anything_is_done(target):
+    command = ["make", "-C", "/proc", "-f", ROOT / "Makefile", target]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode != 0
+    (sentence,) = [line for line in refused.stdout.splitlines() if not line.startswith("make: ")]
+    assert sentence.startswith("Nothing can be written below /proc, as building and testing do. ")
+
+
+@NEEDS_MAKE
 def test_a_port_that_is_taken_is_said():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

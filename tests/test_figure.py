@@ -3,6 +3,7 @@
 import base64
 import functools
 import io
+import itertools
 import json
 import re
 from xml.etree import ElementTree
@@ -11,7 +12,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib import font_manager
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.text import Text
 from PIL import Image
 
@@ -69,6 +70,8 @@ def test_a_figure_is_narrow_in_the_books_type_and_changes_no_setting(name):
     before = dict(matplotlib.rcParams)
     drawn = FIGURES[name]()
     assert drawn.get_figwidth() == figure.WIDTH
+    root, inches = ElementTree.fromstring(shown(name)), (figure.WIDTH, drawn.get_figheight())
+    assert [root.get(side) for side in ("width", "height")] == [f"{96 * length:.0f}" for length in inches], "in pixels"
     drawn._repr_svg_()
     assert dict(matplotlib.rcParams) == before
     texts = [text for text in drawn.findobj(Text) if text.get_text()]
@@ -90,7 +93,7 @@ def test_the_svg_is_small_the_same_each_time_and_needs_nothing_else(name):
     svg = shown(name)
     assert FIGURES[name]()._repr_svg_() == svg
     assert len(svg) < 40_000
-    assert not re.search(r"<style|<script|<!--|\d\.\d{5}", svg)
+    assert not re.search(r"<style|<script|<!--|<defs/>|\d\.\d{5}", svg)
     referred = re.findall(r"(?:href=\"|url\()(.)", svg)
     assert set(referred) <= {"#", "d"}, "to itself, or to a picture within"
 
@@ -115,6 +118,36 @@ def test_what_is_rounded_stays_where_it_was():
     (marker,) = re.findall(r'<path id="[^"]*" d="([^"]*)" style="stroke:#1f4bb8"', svg)
     places = [float(number) for number in re.findall(r"[-.\d]+", marker)]
     assert sum(places[0::2]) == pytest.approx(0, abs=0.03) and 0.5 < max(places) == -min(places) < 3
+
+
+@every_figure
+def test_every_text_is_within_the_figure_and_none_is_over_another(name, monkeypatch):
+    drawn, texts, draw = FIGURES[name](), [], Text.draw
+    monkeypatch.setattr(Text, "draw", lambda text, renderer: (texts.append(text), draw(text, renderer))[1])
+    drawn.draw_without_rendering()
+    boxes = {text: text.get_window_extent() for text in texts if text.get_visible() and text.get_text().strip()}
+    for text, box in boxes.items():
+        assert box.x0 > -1 and box.y0 > -1 and box.x1 < drawn.bbox.x1 + 1 and box.y1 < drawn.bbox.y1 + 1, text
+    for one, other in itertools.combinations(boxes, 2):
+        assert not boxes[one].padded(-1).overlaps(boxes[other].padded(-1)), (one, other)
+
+
+def test_axes_are_grey_lines_at_the_left_and_below():
+    (axis,) = FIGURES["bars"]().axes
+    sides = {side: spine.get_visible() for side, spine in axis.spines.items()}
+    assert sides == {"left": True, "bottom": True, "top": False, "right": False}
+    assert axis.spines["left"].get_edgecolor() == to_rgba(figure.GREY)
+
+
+def test_a_figure_as_an_element_is_its_svg_with_an_alt_text():
+    element = ElementTree.fromstring(FIGURES["bars"]().as_image('A <b> & "two" bars').replace(">", "/>"))
+    assert element.get("alt") == 'A <b> & "two" bars'
+    kind, packed = element.get("src").split(";base64,")
+    assert (kind, base64.b64decode(packed).decode()) == ("data:image/svg+xml", shown("bars"))
+
+
+def test_lines_meet_in_round_corners():
+    assert ElementTree.fromstring(shown("bands")).get("stroke-linejoin") == "round"
 
 
 def test_text_is_text():

@@ -22,3 +22,30 @@ def test_the_output_is_that_of_myst_nb(monkeypatch, value, display):
     ((bundle,), named), _ = sent
     assert bundle
     assert named["metadata"]["scrapbook"]["name"] == "accuracy"
+
+
+def test_a_sentence_that_holds_is_left_alone_and_another_is_marked():
+    assert ours.holds(True) == ours.holds(np.float64(2) > 1) == ""
+    assert ours.holds(False) == ours.holds(np.float64(1) > 2) == " (not so in this run)"
+
+
+@pytest.mark.parametrize("given", [1, "yes", None, np.array([True, True])])
+def test_what_is_no_comparison_is_refused(given):
+    with pytest.raises(TypeError, match=f"holds was given a {type(given).__name__}; expected True or False"):
+        ours.holds(given)
+
+
+def test_a_sentence_of_another_page_that_does_not_hold_is_noted(monkeypatch):
+    monkeypatch.setattr(ours, "show", lambda *arguments, **named: None)
+    monkeypatch.setattr(ours, "NOT_SO_ELSEWHERE", [])
+    ours.glue("wider", ours.holds(False))
+    ours.glue("narrower", ours.holds(True))
+    assert ours.NOT_SO_ELSEWHERE == ["wider"]
+
+
+def test_a_value_is_displayed_unless_it_is_asked_not_to(monkeypatch):
+    sent = []
+    monkeypatch.setattr(ours, "show", lambda bundle, **_: sent.append(set(bundle)))
+    ours.glue("accuracy", 0.5)
+    ours.glue("accuracy", 0.5, display=False)
+    assert sent == [{"text/plain"}, {"application/papermill.record/text/plain"}]

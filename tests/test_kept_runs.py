@@ -36,6 +36,20 @@ KEPT = """async () => {
     return counts;
 }"""
 
+# Change what is kept of the first two runs.
+CHANGE = """async (change) => {
+    const [{ name }] = await indexedDB.databases(), open = indexedDB.open(name);
+    await new Promise((resolve) => (open.onsuccess = resolve));
+    const runs = open.result.transaction(["runs"], "readwrite").objectStore("runs"), all = runs.getAll();
+    await new Promise((resolve) => (all.onsuccess = resolve));
+    new Function("run", "other", change)(...all.result);
+    for (const run of all.result) {
+        const put = runs.put(run);
+        await new Promise((resolve) => (put.onsuccess = resolve));
+    }
+    open.result.close();
+}"""
+
 
 class Tab:
     """A page with one retrain panel; `evaluate` calls a JavaScript function in it."""
@@ -150,6 +164,41 @@ def test_two_tabs_of_a_page_keep_the_runs_of_both(context, lab_address):
     assert all(run["answer"] for run in both)
 
 
+def test_runs_come_back_in_the_order_of_their_training(context, lab_address):
+    page, tab = opened(context, lab_address)
+    tab.train()
+    tab.train(seed=1)
+    tab.kept()
+    page.evaluate(CHANGE, "[run.when, other.when] = [other.when, run.when]")
+    page.reload()
+    assert Tab(page.evaluate, lab_address).numbers() == [2, 1]
+
+
+def test_a_run_without_a_network_comes_back_without_one(context, lab_address):
+    page, tab = opened(context, lab_address)
+    tab.train(learning_rate=1e30)
+    assert tab.kept() == [1, 0]
+    page.reload()
+    tab = Tab(page.evaluate, lab_address)
+    assert tab.evaluate(f"() => {SESSION}.trials.map((trial) => [trial.state, {SESSION}.view(trial).openable])") == [
+        ["failed", False]
+    ]
+
+
+def test_who_deletes_what_the_browser_keeps_has_it_deleted_and_the_page_goes_on(context, lab_address):
+    page, tab = opened(context, lab_address)
+    tab.train()
+    assert tab.kept() == [1, 1]
+    page.evaluate(
+        """async () => {
+            const [{ name }] = await indexedDB.databases(), deleted = indexedDB.deleteDatabase(name);
+            await new Promise((resolve, reject) => Object.assign(deleted, { onsuccess: resolve, onblocked: reject }));
+        }"""
+    )
+    tab.train(seed=1)
+    assert (tab.numbers(), tab.kept(), tab.said()) == ([1, 2], [1, 1], "")
+
+
 @pytest.mark.parametrize(
     ("change", "back"),
     [
@@ -164,20 +213,7 @@ def test_runs_of_other_editions_come_back_if_they_are_understood_and_break_nothi
     page, tab = opened(context, lab_address)
     tab.train()
     tab.kept()
-    page.evaluate(
-        """async (change) => {
-            const [{ name }] = await indexedDB.databases(), open = indexedDB.open(name);
-            await new Promise((resolve) => (open.onsuccess = resolve));
-            const runs = open.result.transaction(["runs"], "readwrite").objectStore("runs"), all = runs.getAll();
-            await new Promise((resolve) => (all.onsuccess = resolve));
-            const [run] = all.result;
-            new Function("run", change)(run);
-            const put = runs.put(run);
-            await new Promise((resolve) => (put.onsuccess = resolve));
-            open.result.close();
-        }""",
-        change,
-    )
+    page.evaluate(CHANGE, change)
     page.reload()
     tab = Tab(page.evaluate, lab_address)
     assert (tab.numbers(), tab.said()) == (back, "")

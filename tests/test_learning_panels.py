@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
@@ -99,7 +100,24 @@ def test_the_rates_go_from_too_small_to_diverging():
 def test_the_lines_of_a_map_are_at_round_losses_between_its_lowest_and_its_highest():
     assert contour_levels(np.array([0.03, 4.0])) == [0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0]
     assert contour_levels(np.array([0.36, 4.4])) == [0.36, 0.4, 0.5, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 4.4]
+    assert contour_levels(np.array([0.1, 4.0])) == [0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0]
     assert contour_levels(np.array([0.3, 0.7])) == [0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7]
+
+
+def test_a_landscape_is_told_with_its_axes_start_and_lines():
+    setup = valley().setup
+    assert (setup["x"], setup["y"], setup["start"], setup["names"]) == ([-2, 3], [-1, 1], [-1.5, 0.8], list(NAMES))
+    np.testing.assert_allclose(setup["losses"], VALLEY, rtol=1e-5)
+    assert setup["levels"] == contour_levels(VALLEY)
+    assert setup["learningRate"] == pytest.approx(settling_rate(VALLEY, X, Y) / 4)
+
+
+def test_the_small_network_begins_with_the_wrong_answer_and_cannot_be_changed():
+    network = SmallNetwork()
+    logits = np.tanh(network.x @ network.W1 + network.b1) @ network.W2 + network.b2
+    assert logits.argmax() != network.label
+    with pytest.raises(FrozenInstanceError):
+        network.label = 0
 
 
 # ---- The arithmetic of the live panels ----
@@ -453,6 +471,47 @@ def test_pressing_on_the_map_moves_the_start_and_so_does_dragging(opened):
     page.mouse.move(box["x"] + 2 * box["width"], box["y"] + 0.5 * box["height"])
     page.mouse.up()
     expect(told).to_have_text(re.compile(r"weight one = 3, weight two = 0:"))
+
+
+def test_what_a_map_shows_stands_where_its_loss_and_its_weights_are(opened):
+    """On a loss that rises evenly to the right, each line is upright, at its loss, from the bottom to the top."""
+    made = valley(losses=np.tile(3 + X, (len(Y), 1)), learning_rate=0.5)
+    panel = live(opened(made), "descend")
+    left, top, width, height = (
+        float(panel.locator(".frame").get_attribute(name)) for name in ("x", "y", "width", "height")
+    )
+
+    def to_x(value):
+        return left + (value + 2) / 5 * width
+
+    def to_y(value):
+        return top + (1 - value) / 2 * height
+
+    def place(across, up):
+        return pytest.approx((to_x(across), to_y(up)), abs=0.1)
+
+    def read(selector, *names):
+        script = (
+            "(all, names) => all.map((node) => names.map((name) => node.getAttribute(name)).concat(node.textContent))"
+        )
+        return panel.locator(selector).evaluate_all(script, names)
+
+    for level, (path, _) in zip(made.setup["levels"][1:-1], read(".contour", "d"), strict=True):
+        points = [tuple(map(float, pair)) for pair in re.findall(r"([\d.]+) ([\d.]+)", path)]
+        assert (min(points), max(points)) == (place(level - 3, 1), place(level - 3, -1))
+        assert len(points) > 2 * len(Y)
+    numbers = {"middle": {}, "end": {}}  # below the map, and at its left
+    for anchor, x, y, text in read(".axes text:not(.name)", "text-anchor", "x", "y"):
+        numbers[anchor][float(text.replace("−", "-"))] = float(x if anchor == "middle" else y)
+    assert numbers["middle"] == pytest.approx({value: to_x(value) for value in (-2, -1, 0, 1, 2, 3)})
+    assert numbers["end"] == pytest.approx({value: to_y(value) + 4 for value in (-1, -0.5, 0, 0.5, 1)})
+    ((lowest, _),) = read(".lowest", "d")
+    assert tuple(map(float, re.findall(r"[\d.]+", lowest)[:2])) == pytest.approx((left - 6, to_y(-1)))
+    panel.get_by_role("button", name="Step", exact=True).click()  # half a unit to the left
+    ((path, _),) = read("path.descent:not(.fall *)", "d")
+    assert [tuple(map(float, point.split())) for point in path[1:].split("L")] == [place(-1.5, 0.8), place(-2, 0.8)]
+    ((x, y, _),) = read(".map .marker", "cx", "cy")
+    assert (float(x), float(y)) == place(-2, 0.8) and panel.locator(".dots circle").count() == 1
 
 
 @pytest.mark.parametrize("width", [390, 1024])

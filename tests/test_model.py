@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnist_helpers.model import build_model, compile_model
+from mnist_helpers.model import build_model, compile_model, losses_and_answers
 from mnist_helpers.recipe import ARTICLE, Recipe, parameter_count
 
 
@@ -75,3 +75,38 @@ def test_compiling_takes_learning_rate_and_weight_decay_from_the_recipe():
     optimizer = compile_model(build_model(recipe), recipe).optimizer
     assert optimizer.learning_rate.numpy() == pytest.approx(0.02)
     assert optimizer.weight_decay == 0.3
+
+
+def test_compiling_takes_schedule_and_averaging_from_the_recipe():
+    def rates(recipe, *steps):
+        schedule = compile_model(build_model(recipe), recipe).optimizer._learning_rate
+        return [float(schedule(step)) for step in steps]
+
+    cosine = replace(ARTICLE, schedule="cosine", learning_rate=0.02)  # ten epochs of 108 steps
+    assert rates(cosine, 0, 540, 1080) == pytest.approx([0.02, 0.01, 0], abs=1e-8)
+    assert rates(replace(cosine, warmup_epochs=2), 0, 108, 216, 648, 1080) == pytest.approx([0, 0.01, 0.02, 0.01, 0])
+    plain, averaged = (
+        compile_model(build_model(recipe), recipe).optimizer for recipe in (ARTICLE, replace(ARTICLE, ema_momentum=0.9))
+    )
+    assert (plain.use_ema, averaged.use_ema, averaged.ema_momentum) == (False, True, 0.9)
+
+
+def test_a_compiled_model_says_its_loss_and_its_accuracy(mnist):
+    model = compile_model(build_model(ARTICLE, seed=0), ARTICLE)
+    losses, answers = losses_and_answers(model, mnist.validation)
+    said = model.evaluate(mnist.validation.flat, mnist.validation.labels, verbose=0, return_dict=True)
+    right = np.mean(answers == mnist.validation.labels)
+    assert said == pytest.approx({"loss": losses.mean(), "accuracy": right}, rel=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1, 1_000])
+def test_losses_and_answers_are_those_that_keras_gives_and_are_given_in_silence(mnist, capfd, scale):
+    """However sure the network is: of logits in the thousands the largest alone has an exponential."""
+    model = build_model(Recipe(hidden_layers=0), seed=0)
+    model.layers[0].kernel.assign(scale * model.layers[0].kernel)
+    losses, answers = losses_and_answers(model, mnist.validation)
+    assert capfd.readouterr() == ("", "")
+    logits, labels = model.predict(mnist.validation.flat, verbose=0), mnist.validation.labels
+    expected = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+    np.testing.assert_allclose(losses, expected, rtol=1e-4, atol=1e-4 * scale)
+    np.testing.assert_array_equal(answers, np.argmax(logits, axis=1))

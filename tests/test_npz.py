@@ -22,6 +22,7 @@ READ = """async ([text, wanted]) => {
         Object.entries(found).map(([name, { dtype, shape, values }]) => [name, dtype, shape, dtype === "U" && values])];
 }"""
 NUMBERS = [np.dtype(name) for name in ["?", "u1", "i1", "<u2", "<i2", "<u4", "<i4", "<u8", "<i8", "<f2", "<f4", "<f8"]]
+HELD = {"b1": np.uint8, "f2": np.float32, "i8": np.float64, "u8": np.float64}  # where the page holds another type
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +34,11 @@ def reading(browser, lab_address):
 
     def read(content, wanted=None):
         written, found = page.evaluate(READ, [base64.b64encode(content).decode(), wanted])
-        with np.load(io.BytesIO(base64.b64decode(written)), allow_pickle=False) as arrays:
+        read.written = io.BytesIO(base64.b64decode(written))
+        with np.load(read.written, allow_pickle=False) as arrays:
             return found, dict(arrays)
 
+    read.page = page
     yield read
     assert visit.faults == []
     page.context.close()
@@ -62,8 +65,11 @@ def test_numbers_come_through_both_ways(reading, arrays, save):
         name: (array.dtype.str[1:], list(array.shape)) for name, array in arrays.items()
     }
     for name, array in arrays.items():
-        held = {"f2": np.float32, "i8": np.float64, "u8": np.float64}.get(array.dtype.str[1:], array.dtype)
+        held = HELD.get(array.dtype.str[1:], array.dtype)
         np.testing.assert_array_equal(back[name], array.astype(held))
+        assert back[name].dtype == held
+        with zipfile.ZipFile(reading.written) as archive:  # with the byte order said, whatever that of a reader
+            assert f"'descr': '{back[name].dtype.str}'".encode() in archive.read(f"{name}.npy")
 
 
 @settings(max_examples=30)
@@ -72,6 +78,26 @@ def test_texts_are_read(reading, texts):
     ((_, dtype, shape, values),) = reading(saved(texts=texts))[0]
     assert (dtype, shape) == ("U", list(texts.shape))
     assert values == texts.ravel().tolist()
+
+
+@pytest.mark.parametrize("text", ["", "x", "naïve 7 \N{OLD ITALIC LETTER A}"])
+def test_a_text_is_written(reading, text):
+    arrays = "{ about: text, one: { shape: [], values: new Uint8Array(1) } }"
+    script = f"(text) => btoa(String.fromCharCode(...npz.writeNpz({arrays})))"
+    with np.load(io.BytesIO(base64.b64decode(reading.page.evaluate(script, text))), allow_pickle=False) as arrays:
+        assert arrays["about"].shape == () and arrays["about"] == text and arrays["one"] == 0
+
+
+def test_what_a_zip_program_may_add_is_passed_over(reading):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.comment = b"of the archive"
+        for name in "xy":
+            about = zipfile.ZipInfo(f"{name}.npy")
+            about.comment, about.extra = b"of a file", struct.pack("<HH3s", 0x6375, 3, b"own")
+            archive.writestr(about, npy(np.arange(5)))
+    back = reading(file.getvalue())[1]
+    assert back["x"].tolist() == back["y"].tolist() == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
@@ -101,6 +127,18 @@ def test_what_is_not_wanted_is_not_unpacked(reading):
         reading(bytes(content))
 
 
+def test_arrays_may_take_as_many_bytes_as_are_allowed_and_no_more(reading):
+    content = saved(x=np.zeros(100, np.uint8), y=np.zeros(10))
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        most = sum(entry.file_size for entry in archive.infolist())
+    script = """([text, most]) => npz.readNpz(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)), most)
+        .then(Object.keys)"""
+    text = base64.b64encode(content).decode()
+    assert reading.page.evaluate(script, [text, most]) == ["x", "y"]
+    with pytest.raises(Error, match=r"take more than .* GB unpacked; expected fewer or smaller ones\."):
+        reading.page.evaluate(script, [text, most - 1])
+
+
 WHOLE = saved(np.savez_compressed, x=np.arange(300) % 7)
 EXPECTED = r"Expected what numpy\.savez or numpy\.savez_compressed writes\."
 
@@ -111,23 +149,39 @@ def enlarged(content):
     return content[:place] + struct.pack("<I", 3_000_000_000) + content[place + 4 :]
 
 
-def other_method():
+def misplaced(content, place):
+    """Say in the archive's list that the array begins elsewhere."""
+    start = content.index(b"PK\x01\x02") + 42
+    return content[:start] + struct.pack("<I", place) + content[start + 4 :]
+
+
+def npy(array):
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_LZMA) as archive:
-        archive.writestr("x.npy", bytes(100))
+    np.save(file, array)
     return file.getvalue()
 
 
-def archive_of(content):
+def zipped(content, method=zipfile.ZIP_STORED):
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
+    with zipfile.ZipFile(file, "w", method) as archive:
         archive.writestr("x.npy", content)
     return file.getvalue()
 
 
-def npy(header):
+def headed(header):
     """An array that has nothing but a header."""
-    return archive_of(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
+
+
+NO_ARRAY = rf"The array x of this file is no \.npy file that is understood here\. {EXPECTED}"
+NO_ARRAYS = (
+    b"{}",
+    npy(np.arange(3))[:-1],
+    npy(np.arange(3)) + b"\0",
+    npy(np.arange(3)).replace(b"\x93NUMPY\x01", b"\x93NUMPY\x04"),
+    *(npy(np.arange(3)).replace(name, b" " * len(name)) for name in (b"'fortran_order'", b"'descr'", b"'shape'")),
+    npy(np.array("a")).replace(b"a\0\0\0", b"\0\0\x11\0"),  # no letter has this number
+)
 
 
 @pytest.mark.parametrize(
@@ -138,12 +192,14 @@ def npy(header):
         (WHOLE[:-30], rf"This is no whole \.npz file\. {EXPECTED}"),
         (WHOLE[300:], rf"This is no whole \.npz file\. {EXPECTED}|The array x of this file is damaged\."),
         (enlarged(WHOLE), r"take more than 1 GB unpacked; expected fewer or smaller ones\."),
-        (other_method(), rf"The array x is packed in a way that is not understood here\. {EXPECTED}"),
-        (archive_of("{}"), rf"The array x of this file is no \.npy file that is understood here\. {EXPECTED}"),
+        (misplaced(WHOLE, len(WHOLE) - 5), r"The array x of this file is damaged\."),
+        (misplaced(WHOLE, 1), r"The array x of this file is damaged\."),
+        (zipped(b"x", zipfile.ZIP_LZMA), rf"The array x is packed in a way that is not understood here\. {EXPECTED}"),
+        *((zipped(content), NO_ARRAY) for content in NO_ARRAYS),
         (saved(x=np.ones((3, 4), order="F")), r"The array x is stored column by column; expected row by row\."),
         (saved(x=np.array([1, "a"], object)), r"The array x is of the type '\|O'; expected little-endian numbers"),
         (saved(x=np.zeros(3, ">f4")), r"The array x is of the type '>f4'; expected little-endian numbers"),
-        (npy("{'descr': '<U0', 'fortran_order': False, 'shape': (4294967295,)}"), r"The array x is of the type '<U0'"),
+        (zipped(headed("{'descr': '<U0', 'fortran_order': False, 'shape': (4294967295,)}")), r"of the type '<U0'"),
         (saved(x=np.zeros(3, "i4,f8")), r"The array x is of the type of records; expected little-endian numbers"),
     ],
     ids=lambda value: "" if isinstance(value, bytes) else value[:40],

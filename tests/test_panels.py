@@ -23,7 +23,7 @@ from mnist_helpers.recipe import ARTICLE, CRACK_99, RecipeError
 from mnist_helpers.sweep import save_run
 from mnist_helpers.training import train
 
-SMALL = replace(ARTICLE, hidden_layers=1, units=16, epochs=2)
+SMALL = replace(ARTICLE, hidden_layers=1, units=16, epochs=3)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -60,7 +60,7 @@ def test_a_panel_has_two_faces(panel, run, mnist):
 def test_the_still_is_the_last_result(panel, run, mnist, tmp_path):
     assert "Nothing has been trained" in html(retrain_panel(SMALL, mnist, store=tmp_path / "empty"))
     accuracy = run.history["val_accuracy"][-1]
-    text = f"The article's network with {SMALL}, seed 0: validation accuracy {accuracy:.1%} after 2 epochs."
+    text = f"The article's network with {SMALL}, seed 0: validation accuracy {accuracy:.1%} after 3 epochs."
     assert text in html(panel).replace("&#x27;", "'")
     assert '<img src="data:image/svg+xml;base64,' in html(panel)
 
@@ -74,7 +74,7 @@ def test_the_page_is_told_the_recipe_the_seed_and_the_controls(run, mnist, store
     panel = retrain_panel(SMALL, mnist, ["epochs", "units"], seed=3, store=tmp_path / "empty")
     attributes = dict(re.findall(r'([a-z]+)="([^"]*)"', html(panel).split(">")[0].replace("&quot;", "'")))
     assert attributes["view"] == "retrain" and attributes["seed"] == "3" and attributes["controls"] == "units epochs"
-    assert attributes["recipe"] == str({"hidden_layers": 1, "units": 16, "epochs": 2})
+    assert attributes["recipe"] == str({"hidden_layers": 1, "units": 16, "epochs": 3})
     assert "controls=" not in html(retrain_panel(SMALL, mnist, store=store)).split(">")[0]
     # A panel that asks a network of its own tells which; one that asks a retrain panel leaves that to it.
     assert "recipe=" in html(draw_panel(run, mnist)).split(">")[0]
@@ -88,7 +88,7 @@ def test_the_program_is_told_what_it_has_to_know(panel, mnist):
     assert setup["controlNames"] == [control.name for control in CONTROLS]
     # And the run that the store had, with what it takes to follow it.
     (known,) = json.loads(json.dumps(panel.saved))["trials"]
-    assert known["recipe"] == asdict(SMALL) and panel.saved["shown"] == known["number"] == 1
+    assert (known["recipe"], known["seed"]) == (asdict(SMALL), 0) and panel.saved["shown"] == known["number"] == 1
     assert panel.runs[0].history["val_loss"]
 
 

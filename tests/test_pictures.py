@@ -1,6 +1,7 @@
 """Pictures show what they were given."""
 
 import numpy as np
+import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgba
 from matplotlib.text import Text
@@ -93,8 +94,9 @@ def test_cards_lie_as_they_were_dealt_and_those_that_come_back_are_framed():
     order = [3, 2, 3, 0, 1, 3, 0, 2]
     assert [text for text in written(figure) if text.isdecimal()] == [str(card) for card in order]
     np.testing.assert_array_equal([card.get_array() for card in axis.images], IMAGES[order])
-    left, _, _, top = axis.images[2].get_extent()
-    assert [frame[:2] for frame in framed(axis)] == [(left, top)]
+    left, right, bottom, top = axis.images[2].get_extent()
+    (frame,) = framed(axis)
+    assert frame == pytest.approx((left, top, right - left, bottom - top))
     places = [card.get_extent()[0] for card in axis.images]
     backs = [patch for patch in axis.patches if patch.get_fill()]
     assert [back.get_x() for back in backs] == [places[0], places[4]]

@@ -1,6 +1,7 @@
 """The printed book, made from a small site: what the PDF and the EPUB hold, and what stays behind on the screen."""
 
 import functools
+import re
 import shutil
 import subprocess
 import sys
@@ -269,3 +270,15 @@ def test_without_a_site_it_says_what_to_do(tmp_path):
     told = subprocess.run([sys.executable, PRINTED, "pdf", tmp_path], capture_output=True, text=True)
     assert told.returncode == 1
     assert told.stderr == f"There is no book in {tmp_path}: build the book first, as the README says.\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="There is no /proc, where not even root may write.")
+def test_what_cannot_be_written_is_said_and_what_was_there_stays(site, pdf, tmp_path):
+    shutil.copytree(site, tmp_path / "site", ignore=shutil.ignore_patterns("downloads"))
+    (tmp_path / "site" / "downloads").symlink_to("/proc")
+    told = subprocess.run([sys.executable, PRINTED, "epub", tmp_path / "site"], capture_output=True, text=True)
+    assert told.returncode == 1
+    assert re.fullmatch(
+        r".*cracking-99\.epub: cannot be written \(.*\); what was there stays\. Make room, and print it again\.\n",
+        told.stderr,
+    )

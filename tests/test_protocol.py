@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from browsing import Visit
+from browsing import Visit, blank_page
 
 from mnist_helpers.kernel_engine import KernelEngine
 from mnist_helpers.network_file import CURVES
@@ -311,3 +311,94 @@ def test_a_question_that_cannot_be_answered_says_why(engine):
     with pytest.raises(LookupError):
         engine.ask("split", "nobody", split="validation")
     assert engine.ask("load")
+
+
+# ---------------------------------------------------------------- the panel's side, over an engine that says nothing
+
+SILENT = """async (base) => {
+    const { Engine } = await import(`${base}lab/panel/engine_protocol.js`);
+    class Silent extends Engine {
+        said = [];
+        post(message) { this.said.push(message); }
+    }
+    window.fresh = () => {
+        Object.assign(window, { engine: new Silent(), told: [] });
+        window.tell = (report) => told.push(report);
+    };
+}"""
+
+
+@pytest.fixture(scope="module")
+def silent(browser, lab_address):
+    with blank_page(browser, lab_address, SILENT) as page:
+        yield page
+
+
+@pytest.fixture
+def side(silent):
+    """Calls JavaScript in a page with a fresh `engine`, `told` by `tell`."""
+    silent.evaluate("fresh()")
+    return silent.evaluate
+
+
+def test_the_panel_hears_of_a_run_until_it_has_ended(side):
+    run = side("engine.train({ recipe: {}, seed: 3 }, tell)")
+    assert side("engine.said") == [{"do": "train", "id": run, "recipe": {}, "seed": 3}] and side("engine.busy")
+    reports = [{"id": run, "at": 0.5}, {"id": run, "ended": "finished"}]
+    for report in [{"id": "another", "at": 1}, *reports, {"id": run, "at": 2}]:
+        side("(report) => engine.hear(report)", report)
+    assert side("told") == reports and not side("engine.busy")
+
+
+def test_the_panel_says_what_to_be_ready_for(side):
+    side("engine.prepare({ units: 7 }, 'there')")
+    assert side("engine.said") == [{"do": "prepare", "recipe": {"units": 7}, "address": "there"}]
+
+
+def test_the_panel_stops_and_measures_no_run_that_has_ended_and_forgets_any(side):
+    side("(engine.stop('r'), engine.measure('r', true))")
+    assert side("engine.said") == []
+    run = side("engine.train({}, tell)")
+    side("(id) => (engine.measure(id, true), engine.stop(id), engine.forget(id), engine.hear({ id, at: 1 }))", run)
+    said = [{"do": "measure", "id": run, "on": True}, {"do": "stop", "id": run}, {"do": "forget", "id": run}]
+    assert side("engine.said.slice(1)") == said and side("told") == [] and not side("engine.busy")
+
+
+def test_each_question_of_the_panel_gets_its_own_answer(side):
+    script = "(number) => { engine.ask({ do: 'load', number }).then(tell, ({ message }) => tell(message)); }"
+    for number in (1, 2):
+        side(script, number)
+    first, second = side("engine.said.map(({ question }) => question)")
+    assert first != second and side("engine.said.map(({ number }) => number)") == [1, 2]
+    side("(question) => engine.hear({ question, why: 'not there' })", second)
+    side("(question) => engine.hear({ question, answer: [7] })", first)
+    side("(question) => engine.hear({ question, answer: 'once more' })", first)  # which nobody waits for
+    assert side("told") == ["not there", [7]]
+
+
+@pytest.mark.parametrize(
+    ("reports", "known", "busy"),
+    [([], False, False), ([{"at": 1}, {"ended": "finished"}], True, False), ([{"at": 1}], True, True)],
+)
+def test_the_panel_follows_a_run_that_another_page_began(side, reports, known, busy):
+    side("() => { window.following = engine.follow('r', tell); }")
+    assert side("engine.said.map(({ do: what, id }) => [what, id])") == [["follow", "r"]]
+    side("(answer) => engine.hear({ question: engine.said[0].question, answer })", reports)
+    assert side("following") == known
+    assert side("told") == reports and side("engine.busy") == busy
+    side("engine.hear({ id: 'r', at: 2 })")
+    assert len(side("told")) == len(reports) + busy
+
+
+def test_the_panel_knows_how_much_of_the_images_has_come(side):
+    side("{ engine.loading.add(() => tell([...engine.loaded])); engine.hear({ loading: 'here', share: 0.5 }); }")
+    assert side("told") == [[["here", 0.5]]]
+
+
+def test_an_engine_that_is_lost_ends_all_that_waits_for_it(side):
+    side("() => { engine.train({}, tell); engine.ask({ do: 'load' }).catch(({ message }) => tell(message)); }")
+    side("engine.lose('It is gone.')")
+    assert side("told") == [{"ended": "failed", "why": "It is gone."}, "It is gone."]
+    assert not side("engine.busy")
+    side("engine.lose('Once more.')")
+    assert len(side("told")) == 2

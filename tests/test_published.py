@@ -1,6 +1,8 @@
 """The published runs are complete, belong to the recipes of today, and can be had again."""
 
 import json
+import re
+import shutil
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -10,7 +12,6 @@ import train_published
 from mnist_helpers import published
 from mnist_helpers.ideas import ALWAYS_KEPT, CHOOSING_SEEDS, IDEAS, PARTS
 from mnist_helpers.recipe import ARTICLE, BEST_DENSE, CRACK_99, Recipe
-from mnist_helpers.training import train
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,9 @@ def test_the_variations_that_chapters_compare_are_those_that_were_trained(group)
 
 
 def test_of_each_remedy_the_strength_is_judged_that_reads_most_of_the_validation_images():
+    for name, recipe in train_published.VARIATIONS["overfitting"].items():
+        is_remedied = recipe.dropout or recipe.weight_decay or recipe.batch_norm
+        assert bool(is_remedied) == any(remedy in name for remedy in published.REMEDIES)
     table = published.read("overfitting")
     reached = table.history.map(lambda history: history["val_accuracy"][-1]).groupby(table.name).mean()
     judged = set(table[table.test_accuracy.notna()].name)
@@ -92,12 +96,71 @@ def test_the_kept_logits_give_the_kept_accuracies(group, mnist):
 
 @pytest.mark.slow
 def test_training_once_more_gives_what_was_published(mnist):
-    seed = 0
-    table = published.read("crack").set_index("seed")
-    again = train(CRACK_99, mnist, seed, progress=False).history["val_accuracy"][-1]
-    # Another machine rounds otherwise, so expect what another seed would give.
-    assert abs(again - table.val_accuracy.mean()) < 5 * table.val_accuracy.std()
-    assert abs(again - table.val_accuracy[seed]) < 5 * table.val_accuracy.std()
+    train_published.once_more("crack", mnist)
+
+
+@pytest.fixture
+def written(monkeypatch, tmp_path):
+    """A folder of its own for published runs, with those of the group ``crack``."""
+    for kind in ("json", "npz"):
+        shutil.copy(published.FOLDER / f"crack.{kind}", tmp_path)
+    monkeypatch.setattr(published, "FOLDER", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def train_to(monkeypatch):
+    """Have a run that is trained once more give these logits, on this machine."""
+
+    def come_out(logits, hardware):
+        monkeypatch.setattr(train_published, "_trained_once_more", lambda *_: None)
+        monkeypatch.setattr(train_published, "_logits", lambda *_: logits)
+        monkeypatch.setattr(train_published, "versions", lambda: published.read("crack").attrs["versions"])
+        monkeypatch.setattr(train_published, "hardware", lambda: hardware)
+
+    return come_out
+
+
+def test_a_run_that_comes_out_the_same_vouches_for_its_group_until_the_code_changes(
+    written, train_to, mnist, monkeypatch
+):
+    before = published.read("crack")
+    monkeypatch.setattr(published, "digest_of", lambda modules: "today's")
+    assert not published.is_of_this_code("crack")
+    train_to(published.read_logits("crack")["validation"][0], "another machine")
+    assert train_published.check("crack", mnist) == (
+        "crack: CRACK_99 with seed 0, trained once more, is the same to the last bit."
+    )
+    assert published.is_of_this_code("crack")
+    assert published.read("crack").equals(before)
+    monkeypatch.setattr(published, "digest_of", lambda modules: "tomorrow's")
+    assert not published.is_of_this_code("crack")
+
+
+def test_a_run_that_comes_out_otherwise_is_refused_unless_machine_and_seeds_allow_it(written, train_to, mnist):
+    made = published.read("crack")
+    logits = published.read_logits("crack")["validation"]
+    train_to(logits[1], "another machine")
+    before = (written / "crack.json").read_bytes()
+    assert train_published.check("crack", mnist).startswith(
+        f"crack: CRACK_99 with seed 0, trained once more, reads {made.val_accuracy[1]:.2%} of the validation images"
+    )
+    assert (written / "crack.json").read_bytes() == before
+    train_to(logits[1], made.attrs["hardware"])
+    with pytest.raises(ValueError, match="expected the same to the last bit, because machine and versions"):
+        train_published.check("crack", mnist)
+    train_to(-logits[0], "another machine")
+    with pytest.raises(ValueError, match=r"; expected 99\.\d\d% ± 0\.\d\d%, even on another machine\.$"):
+        train_published.check("crack", mnist)
+
+
+@pytest.mark.parametrize("group", published.GROUPS)
+def test_each_group_says_when_it_was_trained(group):
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d", published.read(group).attrs["date"])
+
+
+def test_the_convolutional_networks_have_code_of_their_own():
+    assert published.code_of("convolution") != published.code_of("crack") == published.code_of("ideas")
 
 
 def test_ideas_are_kept_only_if_they_help(monkeypatch, mnist):
@@ -152,6 +215,26 @@ def test_a_shift_moves_by_whole_pixels():
     assert sorted((abs(row - 14), abs(column - 14))) == [0, 3]
 
 
+def test_images_are_shifted_in_four_directions_and_turned_in_two():
+    dots = np.zeros((40, 28, 28), np.uint8)
+    dots[:, 13, 20] = 255
+
+    def found(kind, strength):
+        spoilt = published.corrupted(dots, kind, strength)
+        return {tuple(np.unravel_index(each.argmax(), each.shape)) for each in spoilt}
+
+    assert found("shift", 3) == {(10, 20), (16, 20), (13, 17), (13, 23)}
+    assert found("rotation", 90) == {(7, 13), (20, 14)}
+
+
+def test_noise_has_the_deviation_asked_for_and_stays_within_the_grey_values():
+    grey = np.full((50, 28, 28), 102, np.uint8)
+    noisy = published.corrupted(grey, "noise", 0.1)
+    assert (noisy.mean(), noisy.std()) == pytest.approx((0.4, 0.1), rel=0.02)
+    strong = published.corrupted(grey, "noise", 0.5)
+    assert (strong.min(), strong.max()) == (0, 1)
+
+
 def test_an_unknown_group_is_refused():
     with pytest.raises(
         ValueError, match="expected one of the groups building, batches, overfitting, ideas, crack, best, convolution"
@@ -166,6 +249,8 @@ def test_results_are_written_and_read_back(monkeypatch, tmp_path):
     logits = {"validation": np.ones((6, 10), np.float16), "test": np.zeros((4, 10), np.float16)}
     train_published._write("crack", [{"name": "a", "seed": 0, "test_accuracy": 0.5} | logits])
     assert published.read("crack").to_dict("records") == [{"name": "a", "seed": 0, "test_accuracy": 0.5}]
+    assert published.read("crack").attrs["code"] == published.code_of("crack")
+    assert published.is_of_this_code("crack")
     assert (
         published.read("crack").attrs["versions"]["keras"]
         == json.loads((tmp_path / "crack.json").read_text(encoding="utf-8"))["versions"]["keras"]

@@ -130,6 +130,54 @@ def test_two_runs_are_compared_and_the_comparison_is_a_link(browser, context, la
     other.close()
 
 
+def test_a_row_says_what_its_run_is_and_acts_on_it(context, lab_address):
+    panel = Panel(context, lab_address)
+    empty, shown = panel.node.get_by_text("No run yet"), panel.node.get_by_role("checkbox", name="Show Run 1")
+    expect(empty).to_be_visible()
+    panel.train()
+    expect(empty).to_be_hidden()
+    expect(panel.rows.first).to_contain_text("nothing")  # was changed
+    expect(shown).to_be_checked()
+    shown.uncheck()
+    assert panel.page.evaluate(f"{SESSION}.trials[0].hidden")
+    for pressed in ("true", "false"):
+        panel.press("Pin Run 1")
+        expect(panel.button("Pin Run 1")).to_have_attribute("aria-pressed", pressed)
+        expect(panel.button("Pin Run 1")).to_be_focused()
+    panel.node.get_by_role("textbox", name="Name of run 1").fill("mine")
+    panel.page.keyboard.press("Enter")
+    panel.press("Reveal test score of mine")
+    expect(panel.rows.first.locator("td").nth(4)).to_have_text(re.compile(r"^\d\d\.\d\d%$"))
+    panel.page.evaluate(f"{SESSION}.set('units', 24)")
+    panel.press("Restore settings of mine")
+    assert panel.page.evaluate(f"{SESSION}.settings.units") == 16
+    panel.press("Clear all but the pinned")
+    expect(panel.rows).to_have_count(0)
+    expect(empty).to_be_visible()
+    panel.train()
+    expect(panel.button("Pin Run 2")).to_have_attribute("aria-pressed", "false")
+
+
+def test_a_part_of_the_panel_that_does_not_come_says_so(context, lab_address):
+    context.route("**/run_files.js", lambda route: route.abort())
+    panel = Panel(context, lab_address)
+    panel.train()
+    panel.press("Save Run 1")
+    expect(panel.message).to_have_text("A part of the panel could not be loaded. Check the connection and try again.")
+
+
+def test_training_both_ends_where_one_of_them_is_stopped(context, lab_address):
+    panel = Panel(context, lab_address, "blank.html?compare=epochs%3D100%26units%3D512&with=epochs%3D5")
+    panel.press("Train both")
+    panel.page.wait_for_function(f"{SESSION}.running?.curve.length")
+    panel.press("Stop")
+    expect(panel.compared.locator("tr").first).to_have_text("SettingRun 1not trained yet")
+    expect(panel.rows.first).to_contain_text("(stopped)")
+    panel.page.wait_for_timeout(300)
+    assert panel.rows.count() == 1 and not panel.page.evaluate(f"{SESSION}.running")
+    expect(panel.button("Train both")).to_have_attribute("aria-disabled", "false")
+
+
 def test_an_address_that_compares_nonsense_compares_the_start(context, lab_address):
     panel = Panel(context, lab_address, "blank.html?compare=units%3Dmany%26__proto__%3D1&with=epochs%3D5")
     assert panel.compared.locator("tbody tr").first.inner_text().split("\t") == ["Epochs", "2", "5"]

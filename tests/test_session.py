@@ -199,7 +199,7 @@ def test_who_wants_to_predict_is_asked_before_a_run_and_told_how_far_off_it_was(
 
 
 @pytest.mark.parametrize(
-    "answer", ["", " ", "high", "9 7", "-0.1", "100.01", "97.4.1", "0,9,7", "NaN", "Infinity", "%"]
+    "answer", ["", " ", "high", "9 7", "-0.1", "100.01", "97.4.1", "0,9,7", "NaN", "Infinity", "%", "97".zfill(21)]
 )
 def test_what_is_no_percentage_is_refused_with_a_sentence(session, answer):
     for _ in "ab":
@@ -211,7 +211,8 @@ def test_what_is_no_percentage_is_refused_with_a_sentence(session, answer):
 
 
 @pytest.mark.parametrize(
-    ("answer", "share"), [("0", 0), ("100%", 1), (" 97 ", 0.97), (".5", 0.005), ("97.456", 0.9746)]
+    ("answer", "share"),
+    [("0", 0), ("100%", 1), (" 97 ", 0.97), (".5", 0.005), ("97.456", 0.9746), ("97".zfill(20), 0.97)],
 )
 def test_what_is_a_percentage_is_taken(session, answer, share):
     session.trained(answer)
@@ -298,9 +299,9 @@ def test_a_prediction_is_among_what_is_saved_and_comes_back(session):
     session.evaluate("session.setPredicting(true)")
     session.trained("91")
     saved = session.evaluate("JSON.parse(JSON.stringify(session.saved))")
-    session.evaluate("{ session.trials[0].predicted = null; session.predicting = false; }")
+    session.evaluate("{ session.trials[0].predicted = null; session.predicting = false; session.message = 'Before.'; }")
     session.evaluate("session.restore(argument)", saved)
-    assert session.state["predicting"] and not session.state["asking"]
+    assert session.state["message"] == "Before." and session.state["predicting"] and not session.state["asking"]
     assert session.trials[0]["predicted"] == 0.91
     session.evaluate("session.restore({trials: []})")
     assert not session.state["predicting"]
@@ -338,6 +339,39 @@ def test_a_predicted_run_that_comes_from_the_store_is_judged_and_comes_back_so(s
     assert session.trials == [trial] and session.evaluate("session.score") == score
 
 
+@pytest.mark.parametrize("with_network", [True, False])
+def test_a_run_that_comes_from_the_store_is_said_to_and_asked_if_its_network_came(session, with_network):
+    session.evaluate(STORE, with_network)
+    saved = "This setting was trained before: here is the run as it was saved."
+    assert session.trained() == (saved if with_network else BROUGHT)
+    name = "Run 1, 91.0% on the validation set" if with_network else "no network yet"
+    assert session.evaluate("session.networkName") == name
+
+
+def test_a_run_that_begins_while_the_earlier_ones_come_back_goes_on(session):
+    session.evaluate(STORE, True)
+    session.evaluate(
+        """{
+            const begun = { at: 0.5, fraction: 0.2, loss: 1, accuracy: 0, elapsed: 1 }, [recipe, seed] = session.job;
+            Object.assign(session.engine, { train: () => "of now", follow: async (id, tell) => (tell(begun), true) });
+            const back = session.restore({ trials: [{ id: "of then", number: 5, recipe, seed, name: "" }] });
+            session.train();
+            session.message = "Said before.";
+            await back;
+        }"""
+    )
+    now = session.evaluate("[session.running.id, session.shown.id, session.shown.number, session.message]")
+    assert now == ["of now", "of now", 6, "Said before."]
+    session.evaluate("{ session.running = null; }")
+
+
+def test_a_test_set_that_cannot_be_opened_says_why(session):
+    session.trained()
+    session.evaluate("{ session.ask = async () => { throw new Error('It is locked.'); }; }")
+    session.evaluate("session.openTestSet(1)")
+    assert session.state["message"] == "It is locked." and session.trials[0]["test"] is None
+
+
 def test_what_has_not_come_of_the_images_is_said_and_what_waits_for_them_too(session):
     address = session.evaluate("session.images.address")
 
@@ -348,10 +382,12 @@ def test_what_has_not_come_of_the_images_is_said_and_what_waits_for_them_too(ses
     assert session.state["missing"] == "2.3 MB" and session.state["expected"] and session.state["parameters"]
     session.evaluate("{ engine.post = () => {}; session.train(); }")
     assert session.state["message"] == "The images come first."
+    session.evaluate("{ window.heard = []; session.listen((what) => heard.push(what)); }")
     has_come(0.25)
     assert session.state["missing"] == "1.7 MB"
     assert session.evaluate("session.progress") == {"fraction": 0.25, "text": "Run 1: 25% of 2.3 MB of images loaded"}
     has_come(1)
+    assert session.evaluate("heard") == ["live", "all"]
     assert session.state["missing"] == session.state["message"] == ""
     assert session.evaluate("session.progress.text") == "Run 1 is getting ready"
     session.evaluate("{ delete engine.post; engine.lose('as a test ends'); }")
@@ -430,6 +466,42 @@ def test_of_many_runs_the_oldest_that_is_not_pinned_goes(opened):
             session.evaluate("session.change(1, {pinned: true})")
     numbers = [trial["number"] for trial in session.trials]
     assert len(numbers) == 40 and numbers[:2] == [1, 5] and numbers[-1] == 43
+    session.evaluate("session.trials.forEach((trial) => (trial.pinned = true))")
+    session.set(seed=43)
+    session.trained()
+    numbers = [trial["number"] for trial in session.trials]
+    assert len(numbers) == 40 and numbers[:2] == [5, 6] and numbers[-1] == 44
+
+
+def test_what_is_expected_counts_steps_calculations_distortions_and_epochs(session):
+    """Each for itself: what a run of 20 steps, three epochs and 2,000 images takes, where only one thing takes time."""
+    session.set(epochs=3, augmentation="these and elastic bends")
+    parameters = 784 * 16 + 16 + 16 * 10 + 10
+    counts = {"step": 20, "calculation": 6 * parameters * (2_000 + 2_000 / 3), "distortion": 2 * 2_000, "epoch": 1}
+    costs = session.evaluate("session.engine.costs")
+    for name, count in counts.items():
+        session.evaluate("session.engine.costs = argument", dict.fromkeys(counts, 0) | {name: 1})
+        assert session.evaluate("session.expectedSeconds(session.job[0])") == pytest.approx(3 * count), name
+    session.evaluate("session.engine.costs = argument", costs)
+
+
+# A run that trains in its second epoch of two, as a panel sees it.
+RUNNING = """{
+    const [recipe] = session.job, { images } = session;
+    session.running = { number: 7, name: "", recipe, state: "training", curve: [], images, ...argument };
+}"""
+
+
+def test_what_is_left_follows_the_pace_so_far_and_at_first_what_was_expected(session):
+    session.evaluate(RUNNING, {"fraction": 0, "first": None, "seconds": 0})
+    assert session.evaluate("session.progress") == {"fraction": 0, "text": "Run 7 is getting ready"}
+    session.evaluate(RUNNING, {"fraction": 0.6, "first": [10, 0.2], "seconds": 30})
+    assert session.evaluate("session.progress") == {"fraction": 0.6, "text": "Run 7: epoch 2 of 2, 20 s left"}
+    costs = session.evaluate("session.engine.costs")
+    session.evaluate("session.engine.costs = { step: 0, calculation: 0, distortion: 0, epoch: 80 }")
+    session.evaluate(RUNNING, {"fraction": 0.25, "first": [10, 0.23], "seconds": 30})
+    assert session.evaluate("session.progress.text") == "Run 7: epoch 1 of 2, 2 min left"
+    session.evaluate("{ session.engine.costs = argument; session.running = null; }", costs)
 
 
 @pytest.mark.parametrize(

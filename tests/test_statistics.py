@@ -1,5 +1,7 @@
 """Statistics give what textbooks and papers work out by hand."""
 
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,10 +21,13 @@ def rounded(estimate: Estimate, digits: int = 2) -> list[float]:
 
 def test_scatter_is_written_as_mean_and_deviation():
     assert statistics.mean_and_deviation([0.96, 0.98], ".1%") == "97.0% ± 1.4%"
+    assert statistics.mean_and_deviation([1, 2]) == "1.500 ± 0.707"
 
 
 def test_an_estimate_is_written_with_its_interval():
     share = Estimate(0.0046, 0.0031, 0.0061)
+    with pytest.raises(FrozenInstanceError):
+        share.value = 1.0
     assert f"{share:.1%}" == "0.5% [0.3%, 0.6%]"
     assert f"{share.points:+.2f}" == "+0.46 [+0.31, +0.61]"
 

@@ -1,4 +1,4 @@
-"""The memory that the page of the book's state gives for each notebook, watched while it is executed."""
+"""The page of the book's state: the memory that each notebook held, and which code made the published runs."""
 
 import json
 import subprocess
@@ -9,6 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 import status
+
+from mnist_helpers import published
 
 HELD = 200_000_000
 PAGE = "notebooks/05_training"
@@ -55,3 +57,31 @@ def test_of_a_notebook_that_was_executed_elsewhere_nothing_is_claimed(app, monke
 def test_other_pages_are_not_watched(app):
     status.begin_to_watch(app, "glossary", [])
     assert app.env.temp_data == {}
+
+
+@pytest.mark.parametrize(
+    ("made", "by"),
+    [
+        ({}, "older code, from before its digest was kept"),
+        ({"code": "yesterday's"}, "older code"),
+        (
+            {"checked": {"code": "today's", "run": "A with seed 0"}},
+            "older code; by this code, A with seed 0 came out the same",
+        ),
+        ({"code": "yesterday's", "checked": {"code": "yesterday's", "run": "A with seed 0"}}, "older code"),
+        ({"code": "today's"}, "this code"),
+    ],
+)
+def test_of_published_runs_the_page_and_the_build_say_which_code_made_them(made, by, monkeypatch, tmp_path):
+    monkeypatch.setattr(published, "FOLDER", tmp_path)
+    monkeypatch.setattr(published, "GROUPS", ("crack",))
+    monkeypatch.setattr(published, "digest_of", lambda modules: "today's")
+    content = {"date": "2026-11-23"} | made | {"runs": [{"seed": 0}, {"seed": 1}]}
+    (tmp_path / "crack.json").write_text(json.dumps(content), encoding="utf-8")
+    assert status.of_group("crack") == ["crack", "2", "2026-11-23", by]
+    said = []
+    monkeypatch.setattr(
+        status.logging, "getLogger", lambda name: SimpleNamespace(info=lambda *parts: said.append(parts))
+    )
+    status.say_what_is_older(None)
+    assert len(said) == ("this code" not in by)

@@ -5,11 +5,13 @@ For a class there are also the exercises without their solutions, and the figure
 The site's download button gives the notebooks, which take the place of their sources in `_sources/`.
 """
 
+import os
 import re
 import shutil
 import subprocess
 import sys
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,7 +24,11 @@ from minutes import line, with_line
 from plain_notebooks import plain, quoted_values
 from slides import SLIDES, slides
 
+from mnist_helpers.whole_files import write_atomically
+
 ZIP = "cracking-99-notebooks.zip"
+# The date of what is packed, so that the same content makes the same file: the first that a zip can say.
+FIRST_OF_ZIP = int(datetime(1980, 1, 1, tzinfo=UTC).timestamp())
 OF_THE_PACKAGE = ("mnist_helpers", "pyproject.toml", "README.md", "LICENSE")
 
 
@@ -38,7 +44,7 @@ def write_downloads(app, exception) -> None:
     wheel = Path(shutil.copy(helper_wheel(Path(cache)), downloads))
     chapters = {}
     with zipfile.ZipFile(downloads / ZIP, "w", zipfile.ZIP_DEFLATED) as everything:
-        everything.write(wheel, wheel.name, zipfile.ZIP_STORED)  # packed already
+        everything.writestr(zipfile.ZipInfo(wheel.name), wheel.read_bytes(), zipfile.ZIP_STORED)  # packed already
         for page in sorted(name for name in app.env.found_docs if name.startswith("notebooks/")):
             path = site.parent / "jupyter_execute" / f"{page}.ipynb"
             # From the cache, because myst-nb leaves no outputs there for a chapter that it found in the cache itself.
@@ -50,7 +56,7 @@ def write_downloads(app, exception) -> None:
             notebook = plain(timed, values, number, wheel.name, app.config.html_baseurl)
             written = site / "_sources" / "notebooks" / path.name
             nbformat.write(notebook, written)
-            everything.write(written, path.name)
+            everything.writestr(zipfile.ZipInfo(path.name), written.read_bytes(), zipfile.ZIP_DEFLATED)
             if number:
                 chapters[path.name] = notebook
     title, author = app.config.html_title, app.config.author
@@ -79,8 +85,11 @@ def helper_wheel(folder: Path) -> Path:
             else:
                 shutil.copy(source, copy)
         offline = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check", "--quiet"]
-        subprocess.run([sys.executable, "-m", "pip", "wheel", *offline, "--wheel-dir", folder, copy], check=True)
-    return next(folder.glob("*.whl"))
+        command = [sys.executable, "-m", "pip", "wheel", *offline, "--wheel-dir", copy, copy]
+        subprocess.run(command, env=os.environ | {"SOURCE_DATE_EPOCH": str(FIRST_OF_ZIP)}, check=True)
+        (wheel,) = Path(copy).glob("*.whl")
+        write_atomically(folder / wheel.name, wheel.read_bytes())
+    return folder / wheel.name
 
 
 def remove_wheels(folder: Path) -> None:

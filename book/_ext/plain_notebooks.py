@@ -23,6 +23,7 @@ import nbformat
 from markdown_it import MarkdownIt
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from quotes import alt_of
+from streams import as_printed
 
 from mnist_helpers.figure import svg_image
 
@@ -76,7 +77,7 @@ def plain(
             continue
         options = cell.metadata.get("mystnb", {})
         alt = in_plain_markdown(alt_of(cell), values, site)
-        outputs = [shown for output in cell.outputs if (shown := in_plain_output(output, alt))]
+        outputs = [in_plain_output(output, alt) for output in as_printed(cell.outputs)]
         place.append(new_code_cell(cell.source, id=cell.id, outputs=outputs, execution_count=cell.execution_count))
         if "figure" in options:
             figures += 1
@@ -101,13 +102,11 @@ def in_plain_markdown(text: str, values: dict[str, str | int], site: str) -> str
     return ADMONITION.sub(_quoted, SECTION.sub(r"\1)", text))
 
 
-def in_plain_output(output: nbformat.NotebookNode, alt: str) -> nbformat.NotebookNode | None:
-    """Give an output that is shown without the site, and without a kernel; None if there is nothing to show.
+def in_plain_output(output: nbformat.NotebookNode, alt: str) -> nbformat.NotebookNode:
+    """Give an output as it is shown without the site, and without a kernel.
 
     A figure is an image in HTML, because no notebook shows an alt text otherwise, and a live panel is its still.
     """
-    if output.output_type == "stream":
-        return output if output.name == "stdout" else None
     data = output.get("data", {})
     if still := STILL.search(data.get("text/html", "")):
         page = HOW.sub("This is a still: run the cell, and the panel is live.", still[1])

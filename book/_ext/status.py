@@ -1,5 +1,7 @@
 """The book's own state: the page `book/status.md` says with what, when and at what cost each notebook was executed.
 
+It says too of the runs that come with the book which code made them, and the build says it if that is older code.
+
 Seconds and dates are those of the execution cache. The memory is watched from outside while a notebook is executed, as
 what its kernel and the processes below it hold together, and lies beside that cache; of a notebook that something else
 executed, such as the tests, it is not known.
@@ -17,7 +19,11 @@ from pathlib import Path
 import psutil
 from docutils import nodes
 from myst_nb.sphinx_ import NbMetadataCollector
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+
+from mnist_helpers import published
+from mnist_helpers.whole_files import write_atomically
 
 SECONDS_BETWEEN_LOOKS = 0.5
 OF_THE_KERNELS = "notebooks/"
@@ -68,7 +74,7 @@ def keep_memory(app, doctree) -> None:
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if most := watch.most():  # nothing was started for a notebook that lay in the cache
         known[app.env.docname] = most
-        path.write_text(json.dumps(known), encoding="utf-8")
+        write_atomically(path, json.dumps(known).encode())
     app.env.metadata[app.env.docname]["memory"] = known.get(app.env.docname)
 
 
@@ -82,6 +88,38 @@ class NotebookRuns(SphinxDirective):
     def run(self):
         self.env.metadata[self.env.docname]["tells of notebooks"] = True
         return [RunsMark()]
+
+
+class PublishedRuns(SphinxDirective):
+    """A table of the groups of published runs: how many, when they were trained, and by which code."""
+
+    def run(self):
+        for path in (published.__file__, *published.FOLDER.glob("*.json")):
+            self.env.note_dependency(path)
+        return [table(["group", "runs", "trained", "by"], [of_group(group) for group in published.GROUPS])]
+
+
+def of_group(group: str) -> list[str]:
+    """Say of a group of published runs how many they are, when they were trained, and by which code."""
+    runs = published.read(group)
+    made = runs.attrs
+    if made.get("code") == published.code_of(group):
+        by = "this code"
+    elif published.is_of_this_code(group):
+        by = f"older code; by this code, {made['checked']['run']} came out the same"
+    else:
+        by = "older code" if "code" in made else "older code, from before its digest was kept"
+    return [group, str(len(runs)), made["date"], by]
+
+
+def say_what_is_older(app) -> None:
+    """Name the groups of published runs for which today's code does not stand."""
+    if older := [group for group in published.GROUPS if not published.is_of_this_code(group)]:
+        logging.getLogger(__name__).info(
+            "These published runs are older than the code: %s. `make crack-check`, and so for each group, trains one "
+            "of them anew and compares; `make crack` trains all of a group.",
+            ", ".join(older),
+        )
 
 
 class Versions(SphinxDirective):
@@ -134,7 +172,9 @@ def pages_that_tell(app, env) -> list[str]:
 def setup(app):
     app.add_node(RunsMark)
     app.add_directive("notebook-runs", NotebookRuns)
+    app.add_directive("published-runs", PublishedRuns)
     app.add_directive("versions", Versions)
+    app.connect("builder-inited", say_what_is_older)
     app.connect("source-read", begin_to_watch)
     app.connect("doctree-read", keep_memory)
     app.connect("env-updated", pages_that_tell)

@@ -3,25 +3,29 @@
 What was chosen was chosen on the validation set; the test set is opened for the frozen recipes only.
 """
 
+import argparse
+import io
 import json
 import multiprocessing
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 
 import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from keras import layers
 from tqdm import tqdm
 
 import mnist_helpers.quiet  # noqa: F401  (before keras)
 from mnist_helpers import published
 from mnist_helpers.augment import distort
+from mnist_helpers.convolution import train_convolutional
 from mnist_helpers.data import Mnist, Split, load_mnist
 from mnist_helpers.ideas import ALWAYS_KEPT, CHOOSING_SEEDS, IDEAS, PARTS, START
 from mnist_helpers.published import COPIES, CORRUPTIONS, GROUPS, REMEDIES, SEEDS, corrupted
@@ -29,6 +33,7 @@ from mnist_helpers.recipe import ARTICLE, BEST_DENSE, CRACK_99, Recipe
 from mnist_helpers.statistics import mean_and_deviation
 from mnist_helpers.sweep import load_run, sweep, trained_runs
 from mnist_helpers.training import hardware, train, versions
+from mnist_helpers.whole_files import write_atomically
 
 # ---------------------------------------------------------------- variations of the post's network
 
@@ -198,59 +203,19 @@ def train_ideas(data: Mnist, store: str = "runs") -> None:
 # ---------------------------------------------------------------- the frozen recipes, judged
 
 
-def convolutional_network() -> keras.Sequential:
-    """Build the small convolutional network of chapter 10: from images of shape (n, 28, 28, 1) to logits."""
-    stack = [keras.Input((28, 28, 1))]
-    for filters in (24, 48):
-        stack += [
-            layers.Conv2D(filters, 3, use_bias=False),
-            layers.MaxPooling2D(),  # first, so that the next two have a quarter of the work
-            layers.BatchNormalization(),
-            layers.Activation("relu"),
-        ]
-    return keras.Sequential([*stack, layers.Flatten(), layers.Dropout(0.3), layers.Dense(10)])
-
-
-def train_convolutional(distorted: bool, data: Mnist, seed: int) -> keras.Sequential:
-    """Train the small convolutional network with Keras's ``fit``, on the images as they are or distorted."""
-    epochs = 8
-    keras.utils.set_random_seed(seed)
-    model = convolutional_network()
-    steps = -(-len(data.train) // 100)
-    rate = keras.optimizers.schedules.CosineDecay(0.0, (epochs - 1) * steps, warmup_target=3e-3, warmup_steps=steps)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
-    images, labels = data.train.flat, data.train.labels.astype("int32")
-    batches = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(len(labels), seed=seed).batch(100)
-    if distorted:
-        sizes = {name: getattr(CRACK_99, name) for name in ("rotation", "zoom", "shift", "shear")}
-        seeds = tf.data.Dataset.random(seed).batch(2)
-        batches = tf.data.Dataset.zip(batches, seeds).map(
-            lambda batch, drawn: (distort(batch[0], tf.cast(drawn % 2**31, tf.int32), **sizes), batch[1]), 2
-        )
-    batches = batches.map(lambda flat, label: (tf.reshape(flat, (-1, 28, 28, 1)), label)).prefetch(2)
-    validation = data.validation.flat.reshape(-1, 28, 28, 1), data.validation.labels
-    options = {"validation_data": validation, "validation_batch_size": 1000, "shuffle": False, "verbose": 0}
-    model.fit(batches, epochs=epochs, **options)
-    return model
-
-
 def _judged(name: str, seed: int, recipe: Recipe | None, model: keras.Model, seconds: float, data: Mnist) -> dict:
     """Say how good a trained model is; the test set is opened for it, once."""
     test = data.open_test_set(f"to judge {name}, seed {seed}")
 
-    def logits(images):
-        return model.predict(images.reshape(-1, *model.input_shape[1:]), batch_size=1000, verbose=0)
-
-    answers = {"validation": logits(data.validation.flat), "test": logits(test.flat)}
+    answers = {"validation": _logits(model, data.validation.flat), "test": _logits(model, test.flat)}
     spoilt = {
-        kind: [_accuracy(logits(corrupted(test.images, kind, strength)), test.labels) for strength in strengths]
+        kind: [_accuracy(_logits(model, corrupted(test.images, kind, strength)), test.labels) for strength in strengths]
         for kind, strengths in CORRUPTIONS.items()
     }
     copies = np.zeros_like(answers["validation"])
     for number in range(COPIES):
         flat = distort(tf.constant(data.validation.flat), tf.constant([0, number]), **SMALL_DISTORTION)
-        copies += keras.activations.softmax(logits(flat.numpy())).numpy()
+        copies += keras.activations.softmax(_logits(model, flat.numpy())).numpy()
     record = {
         "name": name,
         "seed": seed,
@@ -263,6 +228,10 @@ def _judged(name: str, seed: int, recipe: Recipe | None, model: keras.Model, sec
         "corrupted": spoilt,
     }
     return record | {split: answer.astype(np.float16) for split, answer in answers.items()}
+
+
+def _logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    return model.predict(images.reshape(-1, *model.input_shape[1:]), batch_size=1000, verbose=0)
 
 
 def _accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -329,9 +298,19 @@ def _write(group: str, results: list[dict]) -> None:
         if split in results[0]
     }
     if logits:
-        np.savez_compressed(published.FOLDER / f"{group}.npz", **logits)
-    content = {"versions": versions(), "hardware": hardware(), "runs": results}
-    (published.FOLDER / f"{group}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        packed = io.BytesIO()
+        np.savez_compressed(packed, **logits)
+        write_atomically(published.FOLDER / f"{group}.npz", packed.getvalue())
+    made = {"versions": versions(), "hardware": hardware(), "date": _today(), "code": published.code_of(group)}
+    _write_json(group, made | {"runs": results})
+
+
+def _write_json(group: str, content: dict) -> None:
+    write_atomically(published.FOLDER / f"{group}.json", (json.dumps(content, indent=1) + "\n").encode())
+
+
+def _today() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d}"
 
 
 TRAIN: dict[str, Callable[[], None]] = {
@@ -343,7 +322,105 @@ TRAIN: dict[str, Callable[[], None]] = {
 }
 
 
+# ---------------------------------------------------------------- one of them once more
+
+LAST = ["accuracy", "val_accuracy", "val_loss"]  # what is compared of a run whose logits were not kept
+# How far a run may be from the published ones on a machine that rounds otherwise, in standard deviations of what their
+# seeds reach.
+TOLERANCE = 5
+
+
+def check(group: str, data: Mnist) -> str:
+    """Train the first run of a group once more, say what came out, and note in its file if it is the same.
+
+    Raises
+    ------
+    ValueError
+        As by ``once_more``.
+    """
+    same, sentence = once_more(group, data)
+    content = json.loads((published.FOLDER / f"{group}.json").read_text(encoding="utf-8"))
+    if same and content.get("code") != published.code_of(group):
+        runs = content.pop("runs")
+        content["checked"] = {"code": published.code_of(group), "date": _today(), "run": _name_of(runs[0])}
+        _write_json(group, content | {"runs": runs})
+    return sentence
+
+
+def once_more(group: str, data: Mnist) -> tuple[bool, str]:
+    """Train the first run of a group once more, as the group was trained, and compare it with the published one.
+
+    With the versions and on the machine that the file names it has to be the same to the last bit, and elsewhere to
+    reach a validation accuracy within ``TOLERANCE`` standard deviations of the mean of its seeds. The test set stays
+    closed.
+
+    Returns
+    -------
+    tuple of bool and str
+        Whether the two are the same to the last bit, and a sentence that says what came out.
+
+    Raises
+    ------
+    ValueError
+        If it is not what it has to be, or there is no such group.
+    """
+    table = published.read(group)
+    if group in VARIATIONS:
+        last = [{name: values[-1] for name, values in history.items()} for history in table.history]
+        table = table.join(pd.DataFrame(last))
+    first, made = table.iloc[0], table.attrs
+    if group in (*VARIATIONS, "ideas"):
+        again = _swept_once_more(first, data)
+        accuracy, same = again.val_accuracy, again[LAST].equals(first[LAST])
+    else:
+        answers = _logits(_trained_once_more(group, first, data), data.validation.flat)
+        accuracy = _accuracy(answers, data.validation.labels)
+        same = np.array_equal(answers.astype(np.float16), published.read_logits(group)["validation"][0])
+    if same:
+        return True, f"{group}: {_name_of(first)}, trained once more, is the same to the last bit."
+    reached = table[table["name"] == first["name"]].val_accuracy
+    near = f"{reached.mean():.2%} ± {TOLERANCE * reached.std():.2%}"
+    apart = (
+        f"{group}: {_name_of(first)}, trained once more, reads {accuracy:.2%} of the validation images; the published "
+        f"one, on {made['hardware']}, {first.val_accuracy:.2%}"
+    )
+    here = {"versions": versions(), "hardware": hardware()}
+    if here == {name: made[name] for name in here}:
+        raise ValueError(f"{apart}; expected the same to the last bit, because machine and versions are the same.")
+    if abs(accuracy - reached.mean()) > TOLERANCE * reached.std():
+        raise ValueError(f"{apart}; expected {near}, even on another machine.")
+    return False, f"{apart}. On another machine {near} is as expected."
+
+
+def _name_of(run: pd.Series | dict) -> str:
+    return f"{run['name']} with seed {run['seed']}"
+
+
+def _swept_once_more(run: pd.Series, data: Mnist) -> pd.Series:
+    with tempfile.TemporaryDirectory() as store:
+        # Two seeds, so that there are two workers, which have one thread each, as when the published runs were trained.
+        table = sweep([Recipe(**run.recipe)], [run.seed, run.seed + 1], data, store, workers=2)
+    return table[table.seed == run.seed].iloc[-1]
+
+
+def _trained_once_more(group: str, run: pd.Series, data: Mnist) -> keras.Model:
+    if group == "convolution":
+        return train_convolutional(False, data, run.seed)
+    if group == "crack":
+        return train(CRACK_99, data, run.seed).model
+    with tempfile.TemporaryDirectory() as store:
+        return trained_runs({"": BEST_DENSE}, [run.seed, run.seed + 1], data, store, workers=2)[""][0].model
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or sys.argv[1] not in GROUPS:
-        sys.exit(f"expected one of {', '.join(GROUPS)}, for example: python book/tools/train_published.py crack")
-    TRAIN[sys.argv[1]]()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("group", choices=GROUPS)
+    parser.add_argument("--check", action="store_true", help="train its first run once more, and compare")
+    arguments = parser.parse_args()
+    if not arguments.check:
+        TRAIN[arguments.group]()
+    else:
+        try:
+            print(check(arguments.group, load_mnist()))
+        except ValueError as error:
+            sys.exit(str(error))

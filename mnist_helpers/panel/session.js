@@ -205,8 +205,9 @@ export class Session {
   }
 
   #append(trial) {
-    this.trials = [...this.trials, trial];
-    if (this.trials.length > MOST_TRIALS) this.#drop([this.trials.find((other) => !other.pinned) ?? this.trials[0]]);
+    const before = this.trials;
+    this.trials = [...before, trial];
+    if (this.trials.length > MOST_TRIALS) this.#drop([before.find((other) => !other.pinned) ?? before[0]]);
   }
 
   #drop(trials) {
