@@ -22,9 +22,12 @@ RUNS = f"""async () => Promise.all({SESSION}.trials.map(async (trial) => {{
     const answer = weights && (await {SESSION}.ask("probabilities", trial, {{ pixels: Array(784).fill(9) }}));
     return {{ number, state, seed, name, history, curve, answer }};
 }}))"""
-# What is in the browser's database, when all that was begun has been written.
+# The name of the browser's database, which is made in the background.
+NAME = "let name; while (!name) [{ name } = {}] = await indexedDB.databases();"
+
+# What is in that database, when all that was begun has been written.
 KEPT = """async () => {
-    const [{ name }] = await indexedDB.databases();
+    NAME
     const open = indexedDB.open(name);
     await new Promise((resolve) => (open.onsuccess = resolve));
     const stores = open.result.transaction(["runs", "networks"], "readwrite");
@@ -34,11 +37,12 @@ KEPT = """async () => {
     })));
     open.result.close();
     return counts;
-}"""
+}""".replace("NAME", NAME)
 
 # Change what is kept of the first two runs.
 CHANGE = """async (change) => {
-    const [{ name }] = await indexedDB.databases(), open = indexedDB.open(name);
+    NAME
+    const open = indexedDB.open(name);
     await new Promise((resolve) => (open.onsuccess = resolve));
     const runs = open.result.transaction(["runs"], "readwrite").objectStore("runs"), all = runs.getAll();
     await new Promise((resolve) => (all.onsuccess = resolve));
@@ -48,7 +52,7 @@ CHANGE = """async (change) => {
         await new Promise((resolve) => (put.onsuccess = resolve));
     }
     open.result.close();
-}"""
+}""".replace("NAME", NAME)
 
 
 class Tab:
@@ -191,9 +195,10 @@ def test_who_deletes_what_the_browser_keeps_has_it_deleted_and_the_page_goes_on(
     assert tab.kept() == [1, 1]
     page.evaluate(
         """async () => {
-            const [{ name }] = await indexedDB.databases(), deleted = indexedDB.deleteDatabase(name);
+            NAME
+            const deleted = indexedDB.deleteDatabase(name);
             await new Promise((resolve, reject) => Object.assign(deleted, { onsuccess: resolve, onblocked: reject }));
-        }"""
+        }""".replace("NAME", NAME)
     )
     tab.train(seed=1)
     assert (tab.numbers(), tab.kept(), tab.said()) == ([1, 2], [1, 1], "")
