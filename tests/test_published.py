@@ -159,6 +159,12 @@ def test_each_group_says_when_it_was_trained(group):
     assert re.fullmatch(r"20\d\d-\d\d-\d\d", published.read(group).attrs["date"])
 
 
+def test_a_convolutional_network_is_trained_once_more_from_a_seed_that_keras_takes(monkeypatch):
+    monkeypatch.setattr(train_published, "train_convolutional", lambda distorted, data, seed: (distorted, type(seed)))
+    first = published.read("convolution").iloc[0]
+    assert train_published._trained_once_more("convolution", first, None) == (False, int)
+
+
 def test_the_convolutional_networks_have_code_of_their_own():
     assert published.code_of("convolution") != published.code_of("crack") == published.code_of("ideas")
 

@@ -405,7 +405,7 @@ def _swept_once_more(run: pd.Series, data: Mnist) -> pd.Series:
 
 def _trained_once_more(group: str, run: pd.Series, data: Mnist) -> keras.Model:
     if group == "convolution":
-        return train_convolutional(False, data, run.seed)
+        return train_convolutional(False, data, int(run.seed))
     if group == "crack":
         return train(CRACK_99, data, run.seed).model
     with tempfile.TemporaryDirectory() as store:
