@@ -110,13 +110,11 @@ def written(monkeypatch, tmp_path):
 
 @pytest.fixture
 def train_to(monkeypatch):
-    """Have a run that is trained once more give these logits, on this machine."""
+    """Have a run that is trained once more give these logits."""
 
-    def come_out(logits, hardware):
+    def come_out(logits):
         monkeypatch.setattr(train_published, "_trained_once_more", lambda *_: None)
         monkeypatch.setattr(train_published, "_logits", lambda *_: logits)
-        monkeypatch.setattr(train_published, "versions", lambda: published.read("crack").attrs["versions"])
-        monkeypatch.setattr(train_published, "hardware", lambda: hardware)
 
     return come_out
 
@@ -127,7 +125,7 @@ def test_a_run_that_comes_out_the_same_vouches_for_its_group_until_the_code_chan
     before = published.read("crack")
     monkeypatch.setattr(published, "digest_of", lambda modules: "today's")
     assert not published.is_of_this_code("crack")
-    train_to(published.read_logits("crack")["validation"][0], "another machine")
+    train_to(published.read_logits("crack")["validation"][0])
     assert train_published.check("crack", mnist) == (
         "crack: CRACK_99 with seed 0, trained once more, is the same to the last bit."
     )
@@ -137,20 +135,17 @@ def test_a_run_that_comes_out_the_same_vouches_for_its_group_until_the_code_chan
     assert not published.is_of_this_code("crack")
 
 
-def test_a_run_that_comes_out_otherwise_is_refused_unless_machine_and_seeds_allow_it(written, train_to, mnist):
+def test_a_run_that_comes_out_otherwise_is_refused_unless_other_seeds_do_too(written, train_to, mnist):
     made = published.read("crack")
     logits = published.read_logits("crack")["validation"]
-    train_to(logits[1], "another machine")
+    train_to(logits[1])
     before = (written / "crack.json").read_bytes()
     assert train_published.check("crack", mnist).startswith(
         f"crack: CRACK_99 with seed 0, trained once more, reads {made.val_accuracy[1]:.2%} of the validation images"
     )
     assert (written / "crack.json").read_bytes() == before
-    train_to(logits[1], made.attrs["hardware"])
-    with pytest.raises(ValueError, match="expected the same to the last bit, because machine and versions"):
-        train_published.check("crack", mnist)
-    train_to(-logits[0], "another machine")
-    with pytest.raises(ValueError, match=r"; expected 99\.\d\d% ± 0\.\d\d%, even on another machine\.$"):
+    train_to(-logits[0])
+    with pytest.raises(ValueError, match=r"; expected 99\.\d\d% ± 0\.\d\d%, even on another kind of processor\.$"):
         train_published.check("crack", mnist)
 
 

@@ -350,9 +350,9 @@ def check(group: str, data: Mnist) -> str:
 def once_more(group: str, data: Mnist) -> tuple[bool, str]:
     """Train the first run of a group once more, as the group was trained, and compare it with the published one.
 
-    With the versions and on the machine that the file names it has to be the same to the last bit, and elsewhere to
-    reach a validation accuracy within ``TOLERANCE`` standard deviations of the mean of its seeds. The test set stays
-    closed.
+    On a processor of the same kind, with the same versions, it is the same to the last bit; elsewhere it has to reach a
+    validation accuracy within ``TOLERANCE`` standard deviations of the mean of its seeds. (Which kind it is cannot be
+    asked for: several go by one name.) The test set stays closed.
 
     Returns
     -------
@@ -362,13 +362,13 @@ def once_more(group: str, data: Mnist) -> tuple[bool, str]:
     Raises
     ------
     ValueError
-        If it is not what it has to be, or there is no such group.
+        If it reaches another accuracy, or there is no such group.
     """
     table = published.read(group)
     if group in VARIATIONS:
         last = [{name: values[-1] for name, values in history.items()} for history in table.history]
         table = table.join(pd.DataFrame(last))
-    first, made = table.iloc[0], table.attrs
+    first = table.iloc[0]
     if group in (*VARIATIONS, "ideas"):
         again = _swept_once_more(first, data)
         accuracy, same = again.val_accuracy, again[LAST].equals(first[LAST])
@@ -382,14 +382,11 @@ def once_more(group: str, data: Mnist) -> tuple[bool, str]:
     near = f"{reached.mean():.2%} ± {TOLERANCE * reached.std():.2%}"
     apart = (
         f"{group}: {_name_of(first)}, trained once more, reads {accuracy:.2%} of the validation images; the published "
-        f"one, on {made['hardware']}, {first.val_accuracy:.2%}"
+        f"one, on {table.attrs['hardware']}, {first.val_accuracy:.2%}"
     )
-    here = {"versions": versions(), "hardware": hardware()}
-    if here == {name: made[name] for name in here}:
-        raise ValueError(f"{apart}; expected the same to the last bit, because machine and versions are the same.")
     if abs(accuracy - reached.mean()) > TOLERANCE * reached.std():
-        raise ValueError(f"{apart}; expected {near}, even on another machine.")
-    return False, f"{apart}. On another machine {near} is as expected."
+        raise ValueError(f"{apart}; expected {near}, even on another kind of processor.")
+    return False, f"{apart}. On another kind of processor {near} is as expected."
 
 
 def _name_of(run: pd.Series | dict) -> str:
