@@ -18,6 +18,8 @@ def test_digit_grid_shows_every_image_once_in_rows():
     cells = [sheet[row : row + 28, column : column + 28] for row in (0, 30) for column in range(0, 150, 30)]
     np.testing.assert_allclose(cells[:7], images / images.max(axis=(1, 2), keepdims=True))
     assert not np.any(cells[7:])
+    (in_tens,) = pictures.digit_grid(images).axes
+    assert np.shape(in_tens.images[0].get_array()) == (28, 10 * 30 - 2)
 
 
 def test_a_caption_of_a_digit_grid_stands_above_its_image():

@@ -7,7 +7,7 @@ The changes are mutmut's and a few of our own; not its runner, which forks after
 threads are lost. Here each change is written into a copy of the repository, and a process that has imported TensorFlow
 and computed nothing is forked, in which pytest runs the module's tests until one fails, first those that pass over the
 changed line, the quickest first. What takes longer than SECONDS together is left out, and so are the tests of other
-modules: a score is a lower bound.
+modules: a score is a lower bound. The width of a line, the size of a marker and the like are looks, and stay.
 
 Of a module with more than MOST changes as many are drawn, the same each time. Which lines the tests of a file pass over
 is kept in `.mutants/` as long as the file is the same.
@@ -20,6 +20,7 @@ import importlib
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -47,7 +48,8 @@ SLOW_TO_IMPORT = (
     "tensorflow keras matplotlib.figure scipy.stats pandas joblib IPython anywidget ipywidgets hypothesis nbformat "
     "jupyter_cache playwright.sync_api"
 )
-HELD_OTHERWISE = ("strict", "encoding")  # arguments that ruff, and a test of all files, ask for
+# Arguments that ruff, and a test of all files, ask for; and, of figures, those that are looks alone.
+LEFT = re.compile(r"strict|encoding|alpha|capsize|linewidths?|markersize|markeredge\w+|pad|zorder")
 # The modules in the order of their weight, and the test files of those that have not, or not only, one of their name.
 MODULES = (
     "recipe keras_program model data augment run sweep training code_version whole_files statistics network_file "
@@ -85,7 +87,7 @@ def changes(node: cst.CSTNode) -> Iterator[tuple[cst.CSTNode, cst.CSTNode]]:
             yield node.test, cst.UnaryOperation(cst.Not(), node.test)
         case cst.Call():
             for number, argument in enumerate(node.args):
-                if argument.keyword and argument.keyword.value not in HELD_OTHERWISE:
+                if argument.keyword and not LEFT.fullmatch(argument.keyword.value):
                     yield node, node.with_changes(args=[*node.args[:number], *node.args[number + 1 :]])
         case cst.List() | cst.Tuple() | cst.Set() | cst.Dict() if len(node.elements) > 1:
             for number in range(len(node.elements)):
@@ -97,7 +99,7 @@ def places(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
     match node:
         case cst.Annotation() | cst.Import() | cst.ImportFrom() | cst.AssignTarget():
             return
-        case cst.Arg(keyword=cst.Name(value=name)) if name in HELD_OTHERWISE:
+        case cst.Arg(keyword=cst.Name(value=name)) if LEFT.fullmatch(name):
             return
         case cst.Expr(value=cst.SimpleString() | cst.ConcatenatedString()):
             return
