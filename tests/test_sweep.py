@@ -20,7 +20,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from mnist_helpers import sweep as sweeping
 from mnist_helpers.data import Split, load_mnist
 from mnist_helpers.recipe import ARTICLE, RecipeError
-from mnist_helpers.sweep import SweepError, load_run, run_key, sweep
+from mnist_helpers.sweep import SweepError, load_run, run_key, sweep, trained_runs
 from mnist_helpers.training import train
 
 SMALL = replace(ARTICLE, hidden_layers=2, units=20, training_images=2_000, batch_size=100, epochs=3)
@@ -164,10 +164,10 @@ def test_the_name_of_a_run_depends_on_all_that_its_result_depends_on(mnist, monk
 
 
 DAMAGE = [b"", b'{"recipe": {"un', b"\xff\x00\x01", b"[1, 2]", b'{"seed": 0}', b"[" * 100_000]
-NO_FAILURE = b'{"error": "", "again": false, "recipe": 5, "seed": 0}'
+NO_FAILURES = [b'{"error": "", "again": false, "recipe": 5, "seed": 0}', b'{"error": "", "again": false, "seed": 0}']
 
 
-@pytest.mark.parametrize("damage", [*DAMAGE, NO_FAILURE], ids=lambda damage: damage[:20].decode(errors="replace"))
+@pytest.mark.parametrize("damage", [*DAMAGE, *NO_FAILURES], ids=lambda damage: damage[-20:].decode(errors="replace"))
 def test_a_damaged_file_is_set_aside_and_its_run_done_again(table, mnist, store, damage):
     key = run_key(SMALL, 0, mnist)
     path = store / f"{key}.json"
@@ -208,8 +208,11 @@ def test_models_are_kept_on_request(table, mnist, store):
     with pytest.raises(SweepError, match=r"does not hold the run of .* with its model; expected"):
         load_run(SMALL, 1, mnist, store)
     assert load_run(SMALL, 1, mnist, store, model=False).model is None
-    sweep(RECIPES, range(2), mnist, store, workers=2, models=True)
-    run = load_run(SMALL, 1, mnist, store)
+    runs = trained_runs(RECIPES, range(2), mnist, store, workers=2)
+    assert {name: [(run.recipe, run.seed) for run in of_a_name] for name, of_a_name in runs.items()} == {
+        name: [(recipe, 0), (recipe, 1)] for name, recipe in RECIPES.items()
+    }
+    run = runs["narrow"][1]
     _, accuracy = run.model.evaluate(mnist.validation.flat, mnist.validation.labels, verbose=0)
     assert accuracy == pytest.approx(run.history["val_accuracy"][-1], abs=1e-6)
 

@@ -57,6 +57,7 @@ MODULES = (
 )
 TESTED_IN = {
     "recipe": ("recipe", "model", "published", "controls"),
+    "sweep": ("sweep", "faults"),
     "kernel_engine": ("kernel_engine", "protocol"),
     "pictures": ("pictures", "figure"),
     "plots": ("plots", "figure"),
