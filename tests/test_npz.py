@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from playwright.sync_api import Error
 
-READ = """async ([text, wanted]) => {
+from mnist_helpers.data import MOST_BYTES
+
+READ = """async ([text, most, wanted]) => {
     const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-    const found = await npz.readNpz(bytes, 2 ** 30, wanted);
+    const found = await npz.readNpz(bytes, most, wanted);
     const written = npz.writeNpz(Object.fromEntries(Object.entries(found).filter(([, { dtype }]) => dtype !== "U")));
     return [btoa(Array.from(written, (byte) => String.fromCharCode(byte)).join("")),
         Object.entries(found).map(([name, { dtype, shape, values }]) => [name, dtype, shape, dtype === "U" && values])];
@@ -33,7 +35,7 @@ def reading(browser, lab_address):
     page.evaluate("(base) => import(`${base}lab/npz.js`).then((found) => { window.npz = found; })", lab_address)
 
     def read(content, wanted=None):
-        written, found = page.evaluate(READ, [base64.b64encode(content).decode(), wanted])
+        written, found = page.evaluate(READ, [base64.b64encode(content).decode(), MOST_BYTES, wanted])
         read.written = io.BytesIO(base64.b64decode(written))
         with np.load(read.written, allow_pickle=False) as arrays:
             return found, dict(arrays)

@@ -4,16 +4,16 @@ What was noticed once is kept in `.mutants/noticed.txt`, so that a call that was
 tries again only what no test noticed.
 """
 
-import csv
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 HERE = Path(__file__).parent
 KEPT = HERE.parents[1] / ".mutants"
 SCORES = HERE / "scores.csv"
-COLUMNS = ("module", "mutants", "equivalent", "noticed", "score")
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,9 @@ def measure(module: str, mutants: Mapping[str, Mutant], notices: Callable[[Mutan
             elif is_equivalent is None:
                 print(each, flush=True)
     score = f"{noticed / max(1, len(mutants) - equivalent):.0%}"
-    _write_row(module, len(mutants), equivalent, noticed, score)
+    table = pd.read_csv(SCORES, index_col="module", dtype=str)
+    table.loc[module] = [str(len(mutants)), str(equivalent), str(noticed), score]
+    table.sort_index().to_csv(SCORES, lineterminator="\n")
     print(f"{module}: {noticed} of {len(mutants) - equivalent} are noticed, {score}\n", flush=True)
 
 
@@ -87,14 +89,3 @@ def _standing() -> dict[tuple[str, str, str], bool]:
     """Give, by module, line and change of each mutant in `standing.toml`, whether it is equivalent."""
     entries = tomllib.loads((HERE / "standing.toml").read_text(encoding="utf-8")).get("stands", [])
     return {(each["module"], each["line"], each["change"]): each["equivalent"] for each in entries}
-
-
-def _write_row(*row) -> None:
-    """Write a module's row in the place of the one that is there."""
-    rows = {}
-    if SCORES.exists():
-        with SCORES.open(encoding="utf-8", newline="") as file:
-            rows = {each[0]: each for each in list(csv.reader(file))[1:]}
-    rows[row[0]] = row
-    with SCORES.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *(rows[name] for name in sorted(rows))])
