@@ -112,7 +112,7 @@ def bands(
     axis = figure.subplots()
     for number, (label, values) in enumerate(groups.items()):
         colour, marker = look(number)
-        _band(axis, x, np.asarray(values, dtype=float), colour, marker, label, log=yscale == "log")
+        _band(axis, x, np.asarray(values), colour, marker, label, log=yscale == "log")
     if reference is not None:
         height, label = reference
         axis.axhline(height, color=GREY, linestyle=":", linewidth=1.4, label=label)

@@ -186,6 +186,27 @@ def test_a_given_network_is_asked_under_its_id(mnist):
     np.testing.assert_allclose(losses, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_a_saved_run_that_is_opened_has_its_network_under_the_new_id(listened):
+    listened.trained(SMALL, seed=4)
+    file = listened.ask("file", id="mine")["answer"]
+    opened = listened.ask("open", id="other", file=file)["answer"]
+    assert (opened["recipe"], opened["seed"], opened["weights"]) == (asdict(SMALL), 4, "other")
+    probabilities = [listened.ask("probabilities", id=id, pixels=[9] * 784)["answer"] for id in ("mine", "other")]
+    np.testing.assert_allclose(*probabilities, atol=1e-6)
+
+
+@pytest.mark.parametrize("picture", [[0] * 783, [0] * 783 + [256], [0] * 783 + [-1]])
+def test_what_is_no_picture_is_refused(listened, picture):
+    listened.trained(replace(SMALL, epochs=1))
+    told = listened.ask("probabilities", id="mine", pixels=picture)
+    assert told["why"].endswith("expected 784 grey values from 0 to 255.")
+
+
+def test_a_thousand_pictures_at_most_are_given_at_once(listened):
+    assert len(listened.ask("images", split="training", places=[0] * 1_000)["answer"]) == 1_000
+    assert "from 0 to 1,000" in listened.ask("images", split="training", places=[0] * 1_001)["why"]
+
+
 def test_what_is_prepared_is_not_trained(listened, monkeypatch):
     prepared = []
     monkeypatch.setattr(kernel_engine, "prepare", lambda recipe, data: prepared.append(recipe))

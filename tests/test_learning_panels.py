@@ -97,6 +97,14 @@ def test_the_rates_go_from_too_small_to_diverging():
     assert 0 < settling_rate(flat, np.arange(5.0), np.arange(5.0)) < 100
 
 
+
+def test_the_lowest_point_is_found_next_to_every_edge_of_a_map():
+    places = np.arange(7.0)
+    bowl = np.add.outer((places - 1) ** 4, (places - 1) ** 4)
+    turned = [settling_rate(np.rot90(bowl, quarters), places, places) for quarters in range(4)]
+    assert turned == pytest.approx([turned[0]] * 4)
+
+
 def test_the_lines_of_a_map_are_at_round_losses_between_its_lowest_and_its_highest():
     assert contour_levels(np.array([0.03, 4.0])) == [0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0]
     assert contour_levels(np.array([0.36, 4.4])) == [0.36, 0.4, 0.5, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 4.4]

@@ -46,7 +46,8 @@ def framed(axis):
 def test_numbers_are_light_on_dark_cells():
     image = np.zeros((28, 28), dtype=np.uint8)
     image[0, :3] = (255, 160, 60)
-    window = pictures.pixel_numbers(image, slice(0, 1), slice(0, 4)).axes[1]
+    whole, window = pictures.pixel_numbers(image, slice(0, 1), slice(0, 4)).axes
+    assert whole.images[0].get_clim() == window.images[0].get_clim() == (0, 255)
     assert [text.get_text() for text in window.texts] == ["255", "160", "60", "0"]
     assert [text.get_color() for text in window.texts] == [PAPER, PAPER, INK, INK]
 
@@ -94,6 +95,8 @@ def test_cards_lie_as_they_were_dealt_and_those_that_come_back_are_framed():
     figure = FIGURES["dealt_cards"]()
     (axis,) = figure.axes
     order = [3, 2, 3, 0, 1, 3, 0, 2]
+    names = [text for text in written(figure) if not text.isdecimal()]
+    assert names == ["anew", "take", "skip", "once", "take", "skip"]
     assert [text for text in written(figure) if text.isdecimal()] == [str(card) for card in order]
     np.testing.assert_array_equal([card.get_array() for card in axis.images], IMAGES[order])
     left, right, bottom, top = axis.images[2].get_extent()

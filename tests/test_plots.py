@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from test_figure import FIGURES, HISTORY
 
 from mnist_helpers import figure, plots
@@ -14,6 +15,7 @@ def test_bands_draw_mean_and_deviation():
     edges = axis.collections[0].get_paths()[0].vertices[:, 1]
     assert edges.min() == pytest.approx(2 - np.sqrt(2))
     assert edges.max() == pytest.approx(6 + np.sqrt(8))
+    assert to_rgb(axis.collections[0].get_facecolor()[0]) == to_rgb(axis.lines[0].get_color())
 
 
 def test_bands_on_a_logarithmic_axis_use_the_geometric_mean():
@@ -33,6 +35,14 @@ def test_learning_curves_tell_training_from_validation():
 def test_spread_shows_every_seed():
     axis = plots.spread({"a": [0.90, 0.92, 0.97]}, "accuracy").axes[0]
     np.testing.assert_allclose(axis.lines[0].get_xdata(), [0.90, 0.92, 0.97])
+    np.testing.assert_allclose(
+        error_bars(axis), [np.mean([0.90, 0.92, 0.97]) + np.array([-1, 1]) * np.std([0.90, 0.92, 0.97], ddof=1)]
+    )
+
+
+def error_bars(axis, coordinate=0):
+    """Give the ends of each error bar, in the direction of x or of y."""
+    return [bar[:, coordinate] for collection in axis.collections for bar in collection.get_segments()]
 
 
 def test_a_staircase_joins_only_the_ideas_that_are_kept():
@@ -43,11 +53,19 @@ def test_a_staircase_joins_only_the_ideas_that_are_kept():
     drawn = {float(line.get_ydata()[0]): line for line in diamonds if line.get_marker() == "D"}
     assert [line.get_xdata()[0] for line in drawn.values()] == pytest.approx([0.91, 0.81, 0.95])
     assert drawn[1].get_markerfacecolor() == figure.PAPER != drawn[0].get_markerfacecolor()
+    np.testing.assert_allclose(
+        error_bars(axis), [[mean - 2**0.5 / 100, mean + 2**0.5 / 100] for mean in (0.91, 0.81, 0.95)]
+    )
+    bottom, top = axis.get_ylim()
+    assert bottom > 2 and top < 0, "the first idea is on top, and all are in sight"
 
 
 def test_trade_offs_share_what_is_bought():
     networks = {"a": ([1.0, 3.0, 2.0], [0.90, 0.92, 0.94]), "b": ([5.0], [0.8])}
-    left, right = plots.trade_offs({"seconds": networks, "parameters": networks}, "accuracy").axes
+    chart = plots.trade_offs({"seconds": networks, "parameters": networks}, "accuracy")
+    left, right = chart.axes
+    assert [text.get_text() for text in chart.legends[0].get_texts()] == ["a", "b"]
+    np.testing.assert_allclose(error_bars(left, 1), [[0.9, 0.94], [0.8, 0.8]])
     assert left.get_ylim() == right.get_ylim()
     assert [line.get_xdata()[0] for line in right.lines if line.get_marker() in "os"] == [2.0, 5.0]
     assert [line.get_ydata()[0] for line in left.lines if line.get_marker() in "os"] == pytest.approx([0.92, 0.8])
