@@ -24,8 +24,7 @@ def _silent_descriptor(descriptor: int):
 with _silent_descriptor(2):
     import tensorflow
 
-    # The search for a GPU and the first compilation through XLA have log lines of their own.
-    tensorflow.config.list_physical_devices()
+    # The first compilation through XLA, and the search for a GPU that it begins with, have log lines of their own.
     try:
         tensorflow.function(tensorflow.nn.relu, jit_compile=True)(tensorflow.zeros(1))
         XLA_WORKS = True

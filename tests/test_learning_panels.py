@@ -97,7 +97,6 @@ def test_the_rates_go_from_too_small_to_diverging():
     assert 0 < settling_rate(flat, np.arange(5.0), np.arange(5.0)) < 100
 
 
-
 def test_the_lowest_point_is_found_next_to_every_edge_of_a_map():
     places = np.arange(7.0)
     bowl = np.add.outer((places - 1) ** 4, (places - 1) ** 4)
