@@ -47,7 +47,8 @@ def test_numbers_are_light_on_dark_cells():
     image = np.zeros((28, 28), dtype=np.uint8)
     image[0, :3] = (255, 160, 60)
     whole, window = pictures.pixel_numbers(image, slice(0, 1), slice(0, 4)).axes
-    assert whole.images[0].get_clim() == window.images[0].get_clim() == (0, 255)
+    (darker,) = pictures.pixel_numbers(image, slice(0, 1), slice(0, 2)).axes[1].images
+    assert whole.images[0].get_clim() == window.images[0].get_clim() == darker.get_clim() == (0, 255)
     assert [text.get_text() for text in window.texts] == ["255", "160", "60", "0"]
     assert [text.get_color() for text in window.texts] == [PAPER, PAPER, INK, INK]
 

@@ -10,18 +10,26 @@ from mnist_helpers import figure, plots
 
 def test_bands_draw_mean_and_deviation():
     values = np.array([[1.0, 4.0], [3.0, 8.0]])
-    axis = plots.bands([1, 2], {"a": values}, "x", "y").axes[0]
+    axis = plots.bands([1, 2], {"a": values, "b": values}, "x", "y").axes[0]
     np.testing.assert_allclose(axis.lines[0].get_ydata(), [2, 6])
     edges = axis.collections[0].get_paths()[0].vertices[:, 1]
     assert edges.min() == pytest.approx(2 - np.sqrt(2))
     assert edges.max() == pytest.approx(6 + np.sqrt(8))
-    assert to_rgb(axis.collections[0].get_facecolor()[0]) == to_rgb(axis.lines[0].get_color())
+    bands = [to_rgb(band.get_facecolor()[0]) for band in axis.collections]
+    lines = [to_rgb(line.get_color()) for line in axis.lines]
+    assert bands == lines and len(set(lines)) == 2
 
 
 def test_bands_on_a_logarithmic_axis_use_the_geometric_mean():
     axis = plots.bands([1, 2], {"a": np.array([[1.0, 1.0], [100.0, 100.0]])}, "x", "y", yscale="log").axes[0]
     np.testing.assert_allclose(axis.lines[0].get_ydata(), [10, 10])
     assert axis.collections[0].get_paths()[0].vertices[:, 1].min() > 0
+
+
+def test_bars_are_shares_only_if_they_are_said_to_be():
+    values = {"a": [0.5, 0.25]}
+    written = [plots.bars(values, ["x", "y"], "n", **options).numbers["a"] for options in ({}, {"percent": True})]
+    assert written == [["0.5", "0.25"], ["50.00%", "25.00%"]]
 
 
 def test_learning_curves_tell_training_from_validation():
