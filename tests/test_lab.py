@@ -769,6 +769,7 @@ def test_a_recipe_goes_into_the_controls_and_out_again_and_its_program_is_the_he
     controls = modules.evaluate("([recipe, seed]) => lab.settingsOf(recipe, seed, setup)", [asdict(recipe), seed])
     assert list(controls) == [control.name for control in CONTROLS]
     assert all(controls[name] == getattr(recipe, name) for name in controls if hasattr(recipe, name))
+    assert all(getattr(recipe, name) == size for name, size in AUGMENTATIONS[controls["augmentation"]].items())
     back = modules.evaluate("([settings, base]) => lab.recipeOf(settings, base, setup)", [controls, asdict(base)])
     assert Recipe(**back[0]) == recipe and back[1] == seed
     assert modules.evaluate("recipe => lab.parameterCount(recipe)", asdict(recipe)) == parameter_count(recipe)
@@ -816,6 +817,14 @@ def test_what_does_not_go_together_is_refused_as_python_refuses_it(visit, addres
         replace(ARTICLE, **recipe)
     expect(panel.node.locator(".problem")).to_have_text(str(caught.value).replace("54,000", "10,000"))
     expect(panel.button("Train")).to_be_disabled()
+
+
+def test_of_two_rules_that_are_broken_the_page_names_the_one_that_python_names(modules):
+    recipe = {"validation": "leaking", "ema_momentum": 0.5, "training_images": 5_000}
+    with pytest.raises(RecipeError) as caught:
+        replace(ARTICLE, **recipe)
+    problem = modules.evaluate("recipe => lab.problemOf(recipe, 0, 54000, setup)", asdict(ARTICLE) | recipe)
+    assert problem["sentence"] == str(caught.value)
 
 
 def validated_again(panel):

@@ -64,14 +64,14 @@ def test_a_run_is_saved_and_opened_again(context, lab_address, tmp_path):
     run = read_network(path)
     assert f"{max(run.history['val_accuracy']):.2%}" in panel.rows.first.inner_text()
 
-    from_python = tmp_path / "from Python.npz"
+    from_python = tmp_path / "from Python, by a name of more than forty letters.npz"
     write_network(run, from_python)
     again = Panel(context, lab_address)
     panel.page.close()
     again.button("Forget my runs").evaluate("(button) => { window.confirm = () => true; button.click(); }")
     expect(again.rows).to_have_count(0)
     for file, said in (
-        (from_python, "from Python is here, as it was saved."),
+        (from_python, "from Python, by a name of more than fort is here, as it was saved."),
         (tmp_path / "none.npz", "none.npz: This is no whole .npz file. Expected what numpy.savez"),
     ):
         if not file.exists():
@@ -83,7 +83,26 @@ def test_a_run_is_saved_and_opened_again(context, lab_address, tmp_path):
     expect(again.rows).to_have_count(1)
     expect(again.rows.first).to_contain_text("(saved, not trained now)")
     again.press("Train")  # of this setting, here is one
-    expect(again.message).to_have_text("from Python had this setting already: here it is again, at once.")
+    expect(again.message).to_contain_text("had this setting already: here it is again, at once.")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        ("Object.defineProperty(File.prototype, 'size', { value: 200e6 + 1 })", "This file is too large for a run; "),
+        ("Object.defineProperty(File.prototype, 'size', { value: 200e6 })", "This is no whole .npz file. "),
+        ("FileReader.prototype.readAsDataURL = function () { this.onerror(); }", "This file could not be read. "),
+    ],
+    ids=["too large", "as large as may be", "not to be read"],
+)
+def test_a_file_that_cannot_be_taken_in_is_refused_in_a_sentence(context, lab_address, tmp_path, trouble, said):
+    (tmp_path / "mine.npz").write_bytes(b"nothing")
+    panel = Panel(context, lab_address)
+    panel.page.evaluate(f"() => {{ {trouble}; }}")
+    with panel.page.expect_file_chooser() as chooser:
+        panel.press("Open a saved run")
+    chooser.value.set_files(tmp_path / "mine.npz")
+    expect(panel.message).to_contain_text(f"mine.npz: {said}")
 
 
 def test_two_runs_are_compared_and_the_comparison_is_a_link(browser, context, lab_address):

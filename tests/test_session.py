@@ -659,3 +659,49 @@ def test_images_that_say_something_else_of_themselves_are_refused(opened, number
     with pytest.raises(Error, match="The images arrived damaged"):
         opened.evaluate(LOAD, [json.dumps(header), labels])
     assert opened.evaluate(LOAD, [json.dumps(header | {"splits": NUMBERS}), [9]])
+
+
+# ---------------------------------------------------------------- who asks a session's network
+
+
+def test_a_given_network_is_asked_by_its_own_name_and_told_once(opened):
+    told, asked = opened.evaluate(
+        """() => {
+            const told = [], given = new GivenNetwork("Mine", { ask: (message) => message });
+            follow(given, 0, (name) => told.push(name))();
+            return [told, given.ask("split", given.network, { split: "validation" })];
+        }"""
+    )
+    assert told == ["Mine"]
+    assert asked == {"do": "split", "id": "given", "split": "validation"}
+
+
+def test_who_follows_a_network_hears_of_each_change_but_not_too_often(opened):
+    heard = opened.evaluate(
+        """async () => {
+            const heard = [], wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+            const listen = (look) => ((session.look = look), () => heard.push("left"));
+            const session = { networkName: "none", listen };
+            const change = (network) => {
+                Object.assign(session, { network, networkName: network.name });
+                session.look();
+            };
+            const leave = follow(session, 600, (name) => heard.push(name));
+            await wait(100);
+            change({ number: 1, state: "running", fraction: 0.1, name: "too soon" });
+            await wait(100);
+            heard.push("quiet");
+            change({ number: 1, state: "running", fraction: 0.2, name: "a" });
+            await wait(800);
+            session.look();
+            await wait(800);
+            heard.push("nothing new");
+            change({ number: 1, state: "finished", fraction: 1, name: "a" });
+            await wait(100);
+            change({ number: 2, state: "running", fraction: 0, name: "b" });
+            leave();
+            await wait(800);
+            return heard;
+        }"""
+    )
+    assert heard == ["none", "quiet", "a", "nothing new", "a", "left"]
