@@ -678,8 +678,7 @@ def test_ten_thousand_random_events_leave_it_working(panel):
     before = megabytes_in_use(page)
     page.evaluate(RANDOM_EVENTS, 8_000)
     assert megabytes_in_use(page) < before + 60
-    if panel.button("Stop").is_enabled():
-        panel.button("Stop").click()
+    panel.button("Stop").evaluate("(button) => button.click()")  # if it is enabled still: a run may end by itself
     panel.node.get_by_label("Retrain as I move").uncheck()
     panel.node.get_by_label("Predict first").uncheck()
     panel.button("Reset to the article").click()

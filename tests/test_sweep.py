@@ -359,6 +359,9 @@ def test_dask_gives_what_loky_gives_even_if_a_worker_is_killed(mnist, tmp_path, 
             killer = kill_when(lambda: len(finished(store)) >= 3, workers[0])
             on_dask = sweep(recipes, range(6), mnist, store, progress=False)
             killer.join()
+        give_up = time.monotonic() + 60  # what the client knows of the cluster is brought up to date every two seconds
+        while len(client.scheduler_info()["workers"]) > 1 and time.monotonic() < give_up:
+            time.sleep(0.1)
         assert len(client.scheduler_info()["workers"]) == 1
     assert workers[0].wait() == -signal.SIGKILL
     assert (on_dask.error == "").all()
