@@ -51,8 +51,9 @@ WITHOUT_FOCUS_SEEN = """() => {
         const above = document.elementFromPoint(x, box.height < innerHeight / 2 ? middle : inside);
         const ring = getComputedStyle(element);
         const hidden = !above || !(element.contains(above) || above.contains(element));
+        const fault = hidden ? `hidden by ${above?.outerHTML.slice(0, 120)}` : "no ring";
         if (hidden || ring.outlineStyle === "none" || parseFloat(ring.outlineWidth) < 2)
-            unseen.add(`${hidden ? "hidden" : "no ring"}: ${element.outerHTML.slice(0, 120)}`);
+            unseen.add(`${fault}: ${element.outerHTML.slice(0, 120)}`);
     }
     return { all: all.length, unseen: [...unseen] };
 }"""

@@ -41,11 +41,11 @@ def test_learning_curves_tell_training_from_validation():
 
 
 def test_spread_shows_every_seed():
-    axis = plots.spread({"a": [0.90, 0.92, 0.97]}, "accuracy").axes[0]
-    np.testing.assert_allclose(axis.lines[0].get_xdata(), [0.90, 0.92, 0.97])
-    np.testing.assert_allclose(
-        error_bars(axis), [np.mean([0.90, 0.92, 0.97]) + np.array([-1, 1]) * np.std([0.90, 0.92, 0.97], ddof=1)]
-    )
+    values = [0.90, 0.92, 0.97]
+    axis = plots.spread({"a": values}, "accuracy").axes[0]
+    np.testing.assert_allclose(axis.lines[0].get_xdata(), values)
+    deviation = np.std(values, ddof=1)
+    np.testing.assert_allclose(error_bars(axis), [[np.mean(values) - deviation, np.mean(values) + deviation]])
 
 
 def error_bars(axis, coordinate=0):

@@ -71,7 +71,7 @@ def test_a_run_is_saved_and_opened_again(context, lab_address, tmp_path):
     again.button("Forget my runs").evaluate("(button) => { window.confirm = () => true; button.click(); }")
     expect(again.rows).to_have_count(0)
     for file, said in (
-        (from_python, "from Python, by a name of more than fort is here, as it was saved."),
+        (from_python, f"{from_python.stem[:40]} is here, as it was saved."),
         (tmp_path / "none.npz", "none.npz: This is no whole .npz file. Expected what numpy.savez"),
     ):
         if not file.exists():
@@ -83,7 +83,7 @@ def test_a_run_is_saved_and_opened_again(context, lab_address, tmp_path):
     expect(again.rows).to_have_count(1)
     expect(again.rows.first).to_contain_text("(saved, not trained now)")
     again.press("Train")  # of this setting, here is one
-    expect(again.message).to_contain_text("had this setting already: here it is again, at once.")
+    expect(again.message).to_have_text(f"{from_python.stem[:40]} had this setting already: here it is again, at once.")
 
 
 @pytest.mark.parametrize(

@@ -269,9 +269,9 @@ class Many:
         return self._log.read_text()
 
 
-def wait_for(store, number):
+def wait_for(holds):
     give_up = time.monotonic() + 120
-    while len(finished(store)) < number:
+    while not holds():
         assert time.monotonic() < give_up
         time.sleep(0.02)
 
@@ -281,7 +281,7 @@ def wait_for(store, number):
 def test_a_killed_sweep_goes_on_where_it_was(tmp_path, victim):
     store = tmp_path / "runs"
     killed = Many(store, tmp_path / "killed.log")
-    wait_for(store, 5)
+    wait_for(lambda: len(finished(store)) >= 5)
     workers = killed.workers()
     assert len(workers) == 2
     (workers[0] if victim == "a worker" else killed.process).kill()
@@ -359,10 +359,7 @@ def test_dask_gives_what_loky_gives_even_if_a_worker_is_killed(mnist, tmp_path, 
             killer = kill_when(lambda: len(finished(store)) >= 3, workers[0])
             on_dask = sweep(recipes, range(6), mnist, store, progress=False)
             killer.join()
-        give_up = time.monotonic() + 60  # what the client knows of the cluster is brought up to date every two seconds
-        while len(client.scheduler_info()["workers"]) > 1 and time.monotonic() < give_up:
-            time.sleep(0.1)
-        assert len(client.scheduler_info()["workers"]) == 1
+        wait_for(lambda: len(client.scheduler_info()["workers"]) == 1)  # the client hears of it every two seconds
     assert workers[0].wait() == -signal.SIGKILL
     assert (on_dask.error == "").all()
     assert on_dask.key.nunique() == 12
