@@ -183,6 +183,7 @@ NO_ARRAYS = (
     npy(np.arange(3)).replace(b"\x93NUMPY\x01", b"\x93NUMPY\x04"),
     *(npy(np.arange(3)).replace(name, b" " * len(name)) for name in (b"'fortran_order'", b"'descr'", b"'shape'")),
     npy(np.array("a")).replace(b"a\0\0\0", b"\0\0\x11\0"),  # no letter has this number
+    headed("{'descr': '|\n1', 'fortran_order': False, 'shape': ()}"),
 )
 
 

@@ -619,10 +619,19 @@ def test_any_drawing_makes_a_picture_that_fits_the_box_and_lies_in_the_middle(pi
         assert abs(place - SIDE / 2) <= 0.5 + 1e-9 or inked[0] == 0 or inked[-1] == SIDE - 1
 
 
-def test_a_drawing_with_all_its_weight_on_one_side_stops_at_the_edge(picture_of):
-    lopsided = picture_of([[(0.0, 0.0), (0.0, 1.0)], [(1.0, 0.0)]])
-    assert lopsided[:, 0].any() or lopsided[:, -1].any()
+@pytest.mark.parametrize(("heavy", "edge"), [(0.0, -1), (1.0, 0)], ids=["left", "right"])
+def test_a_drawing_with_all_its_weight_on_one_side_stops_at_the_edge(picture_of, heavy, edge):
+    lopsided = picture_of([[(heavy, 0.0), (heavy, 1.0)], [(1 - heavy, 0.0)]])
+    assert lopsided[:, edge].any() and not lopsided[:, -1 - edge].any()
     assert np.ptp(np.flatnonzero(lopsided.any(axis=0))) >= BOX - 1
+
+
+@pytest.mark.parametrize("strokes", [[[(0.0, 0.0), (0.0, 1.0)]], [[(0.0, 0.0), (1.0, 0.0)]]], ids=["upright", "level"])
+def test_a_line_is_inked_alike_on_both_sides(picture_of, strokes):
+    picture = picture_of(strokes)
+    inked = picture[np.ix_(picture.any(axis=1), picture.any(axis=0))].astype(int)
+    for turned in (np.flipud(inked), np.fliplr(inked)):
+        np.testing.assert_allclose(inked, turned, atol=32)  # two of a pixel's 16 samples, which lie on the pen's edge
 
 
 @given(st.floats(0.05, 3), st.floats(-2, 2), st.floats(-2, 2))
@@ -705,3 +714,40 @@ def test_who_follows_a_network_hears_of_each_change_but_not_too_often(opened):
         }"""
     )
     assert heard == ["none", "quiet", "a", "nothing new", "a", "left"]
+
+
+COUNTING_WORKERS = """async (base) => {
+    window.workers = [];
+    window.Worker = class {
+        constructor() { workers.push(this); }
+        postMessage({ id }) { this.id = id; }
+        terminate() { this.ended = true; }
+    };
+    window.told = [];
+    Object.assign(window, await import(`${base}lab/worker_engine.js`));
+}"""
+
+
+def test_a_worker_that_falls_silent_while_it_trains_is_lost_and_one_that_has_nothing_to_do_is_not(browser, lab_address):
+    with blank_page(browser, lab_address, COUNTING_WORKERS) as page:
+        page.clock.install()
+        train = "engine.train({}, (report) => told.push(report))"
+        page.evaluate(train)
+        page.clock.run_for(19_000)
+        page.evaluate("workers[0].onmessage({ data: { loading: 'images', share: 1 } })")
+        page.evaluate("workers[0].onmessage({ data: { id: workers[0].id, epoch: 1 } })")
+        page.clock.run_for(19_000)
+        assert page.evaluate("told.map(({ epoch }) => epoch)") == [1]
+        page.clock.run_for(2_000)
+        assert page.evaluate("workers.map(({ ended }) => ended)") == [True]
+        assert page.evaluate("engine.loaded.size") == 0  # another one has to load the images again
+        [_, lost] = page.evaluate("told")
+        assert lost["ended"] == "failed" and lost["why"].startswith("The page's training stopped answering")
+        page.evaluate("engine.post({ do: 'prepare' })")
+        page.clock.run_for(60_000)
+        assert page.evaluate("workers.map(({ ended }) => ended ?? false)") == [True, False]
+        page.evaluate(train)
+        page.clock.run_for(19_000)
+        assert page.evaluate("told.length") == 2
+        page.clock.run_for(2_000)
+        assert page.evaluate("workers.map(({ ended }) => ended)") == [True, True]

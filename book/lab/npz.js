@@ -128,7 +128,7 @@ function readNpy(bytes, name) {
   const header = new TextDecoder().decode(bytes.subarray(start, end));
   const shapeText = header.match(/'shape':\s*\(([\d\sL,]*)\)/)?.[1];
   const order = header.match(/'fortran_order':\s*(True|False)/)?.[1];
-  const descr = header.match(/'descr':\s*('[^']*'|\[)/)?.[1];
+  const descr = header.match(/'descr':\s*('[ -&(-~]*'|\[)/)?.[1];
   if (end > bytes.length || shapeText === undefined || !order || !descr) throw trouble;
   const shape = (shapeText.match(/\d+/g) ?? []).map(Number);
   const number = shape.reduce((product, length) => product * length, 1);

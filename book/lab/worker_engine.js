@@ -14,8 +14,8 @@ class WorkerEngine extends Engine {
       throw new Error("A part of the panel could not be loaded. Check the connection and try again.");
     });
   #worker = null;
-  #heard = 0;
-  #watch = null;
+  #heard; // when
+  #watch;
 
   post(message) {
     if (!this.#worker) this.#start();
@@ -30,14 +30,13 @@ class WorkerEngine extends Engine {
       this.hear(data);
     };
     this.#worker.onerror = () => this.#end();
-    this.#watch = setInterval(() => this.busy && performance.now() - this.#heard > SILENCE && this.#end(), 1000);
+    this.#watch ??= setInterval(() => this.busy && performance.now() - this.#heard > SILENCE && this.#end(), 1000);
   }
 
   // The worker is gone or hangs; the next message starts another.
   #end() {
     this.#worker?.terminate();
     this.#worker = null;
-    clearInterval(this.#watch);
     this.loaded.clear();
     this.lose(LOST);
   }

@@ -8,16 +8,16 @@ const FINER = 4; // each pixel is the mean of so many samples by so many, for sm
 // Strokes of points [x, y], y downwards, in any unit, scaled before they are drawn, so that the pen is as wide for a
 // small drawing as for a large one; gives 784 grey values, 0 without ink to 255.
 export function pictureOf(strokes) {
-  const drawn = strokes.filter((stroke) => stroke.length);
-  if (!drawn.length) return new Uint8Array(SIDE * SIDE);
+  const points = strokes.flat();
+  if (!points.length) return new Uint8Array(SIDE * SIDE);
   const extent = [0, 1].map((axis) => {
-    const values = drawn.flat().map((point) => point[axis]);
+    const values = points.map((point) => point[axis]);
     return [Math.min(...values), Math.max(...values)];
   });
   const largest = Math.max(...extent.map(([low, high]) => high - low));
   const scale = largest ? (BOX - PEN) / largest : 0; // a dot stays a dot
   const middle = extent.map(([low, high]) => (low + high) / 2);
-  const fitted = drawn.map((stroke) => stroke.map((point) => point.map((value, axis) => (value - middle[axis]) * scale + SIDE / 2)));
+  const fitted = strokes.map((stroke) => stroke.map((point) => point.map((value, axis) => (value - middle[axis]) * scale + SIDE / 2)));
   return centred(inked(fitted));
 }
 
