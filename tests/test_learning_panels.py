@@ -278,6 +278,18 @@ def test_the_slope_does_not_jump_where_the_cells_of_the_grid_meet(program):
         np.testing.assert_allclose(before["slope"], after["slope"], atol=1e-5)
 
 
+def test_a_map_that_is_turned_round_has_the_same_loss_at_the_points_turned_round(program):
+    bumpy = np.random.default_rng(0).uniform(0.1, 1, (4, 4))
+    x, y = np.linspace(-2, 2, 4), np.linspace(-1, 1, 4)
+    points = np.stack(np.meshgrid(np.linspace(-1.9, 1.9, 9), np.linspace(-0.9, 0.9, 9)), axis=-1).reshape(-1, 2)
+    panels = (descent_panel(losses, x, y, NAMES, (0, 0)) for losses in (bumpy, bumpy[::-1, ::-1]))
+    found, turned = (
+        [each["loss"] for each in losses_at(program, panel, signs * points)]
+        for panel, signs in zip(panels, (1, -1), strict=True)
+    )
+    np.testing.assert_allclose(found, turned)
+
+
 def test_off_the_map_there_is_no_loss_and_on_its_edge_there_is(program):
     corners = [(-2, -1), (3, -1), (-2, 1), (3, 1)]
     assert all(losses_at(program, valley(), corners))
@@ -451,6 +463,8 @@ def test_one_goes_down_a_loss_by_keyboard_and_off_the_map_without_an_error(opene
     page.keyboard.press("ArrowRight")
     expect(told).to_have_text(re.compile(r"^At the start, weight one = −1\.25, weight two = 0\.8:"))
     assert panel.locator(".marker").first.get_attribute("cx") != before
+    page.keyboard.press("ArrowDown")
+    expect(told).to_have_text(re.compile(r"^At the start, weight one = −1\.25, weight two = 0\.675:"))
     panel.get_by_role("slider", name="Learning rate η").press("End")
     panel.get_by_role("button", name="Step", exact=True).press("Enter")
     expect(told).to_contain_text("led off the map")
@@ -519,6 +533,43 @@ def test_what_a_map_shows_stands_where_its_loss_and_its_weights_are(opened):
     assert [tuple(map(float, point.split())) for point in path[1:].split("L")] == [place(-1.5, 0.8), place(-2, 0.8)]
     ((x, y, _),) = read(".map .marker", "cx", "cy")
     assert (float(x), float(y)) == place(-2, 0.8) and panel.locator(".dots circle").count() == 1
+
+
+ALPHAS = """async (node) => {
+    const picture = new Image();
+    picture.src = node.style.maskImage.match(/"(.*)"/)[1];
+    await picture.decode();
+    const { width, height } = picture, canvas = document.createElement("canvas");
+    Object.assign(canvas, { width, height });
+    const context = canvas.getContext("2d");
+    context.drawImage(picture, 0, 0);
+    const values = Array.from(context.getImageData(0, 0, width, height).data.filter((_, place) => place % 4 === 3));
+    return Array.from({ length: height }, (_, row) => values.slice(row * width, (row + 1) * width));
+}"""
+
+
+def test_colours_and_lines_reach_from_edge_to_edge_and_the_key_has_a_colour_between_each_two(opened):
+    """On a loss that rises evenly upwards."""
+    made = valley(losses=np.tile(2 + Y[:, None], len(X)))
+    panel, levels = live(opened(made), "descend"), made.setup["levels"]
+    left, width = (float(panel.locator(".frame").get_attribute(name)) for name in ("x", "width"))
+    for contour in panel.locator(".contour").all():
+        across = [float(value) for value in re.findall(r"([\d.]+) [\d.]+", contour.get_attribute("d"))]
+        assert (min(across), max(across)) == pytest.approx((left, left + width))
+    heights = np.interp(np.linspace(3, 1, 2 * len(Y) - 1), levels, np.linspace(0, 255, len(levels)))
+    alphas = panel.locator(".heights").evaluate(ALPHAS)
+    np.testing.assert_allclose(alphas, np.tile(heights[:, None], 2 * len(X) - 1), atol=1)
+    assert panel.locator(".levels span").count() == len(levels) - 1
+
+
+def test_a_descent_is_drawn_step_by_step_and_ends_after_a_thousand(opened):
+    panel = live(opened(valley(learning_rate=0.1)), "descend")
+    ten = panel.get_by_role("button", name="10 steps")
+    ten.click()
+    assert panel.locator(".fall path").get_attribute("d").count("L") == 10
+    ten.evaluate("(node) => { for (let i = 0; i < 100; i++) node.click(); }")
+    expect(panel.locator("dd").first).to_have_text("1000")
+    expect(ten).to_have_attribute("aria-disabled", "true")
 
 
 @pytest.mark.parametrize("width", [390, 1024])

@@ -7,7 +7,8 @@ uses, and its nodes; what its process has of the system is given too, but not ju
 was freed. Sliders stay in their lower half, so that runs last for seconds; in JupyterLab no control makes more than a
 few shapes of network, because TensorFlow keeps what it compiles for each. JupyterLab is asked to leave out its cells'
 toolbars: 4.6 keeps each that it has shown, some 260 nodes whenever another cell is chosen, in a notebook without a
-panel too (jupyterlab/jupyterlab, pull request 19370).
+panel too (jupyterlab/jupyterlab, pull request 19370). It also keeps each key that was pressed, with the field and what
+the field is in, until a shortcut is used; so the notebook is saved before each rest.
 """
 
 import json
@@ -121,14 +122,26 @@ def held_by_page(page, others):
     return look_at_both
 
 
-def use(page, looks, tmp_path, chance):
+def save_the_notebook(page):
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("Control+S")
+
+
+def use(page, looks, tmp_path, chance, before_a_rest=lambda page: None):
     """Do something at random for as long as it takes; give how often, and what was held at each rest."""
     saved = tmp_path / "run.npz"
+
+    def choose(chooser):
+        if saved.exists():
+            chooser.set_files(saved)
+        chooser.element.dispose()  # which the browser would hold for Playwright
+
     page.on("download", lambda download: download.save_as(saved))
-    page.on("filechooser", lambda chooser: saved.exists() and chooser.set_files(saved))
+    page.on("filechooser", choose)
     actions, rests, began = 0, [], time.monotonic()
     while len(rests) < MINUTES:
         if time.monotonic() - began > 60 * (len(rests) + 1):
+            before_a_rest(page)
             page.evaluate(REST)
             page.wait_for_timeout(2 * SECONDS)
             for place in (page, *page.workers):
@@ -202,7 +215,7 @@ def test_half_an_hour_of_the_panel_in_jupyterlab(browser, tmp_path):
         (kernel,) = begun("ipykernel_launcher")
         looks = {"kernel": held_by(kernel), "page": held_by_page(page, before)}
         began = time.monotonic()
-        actions, rests = use(page, looks, tmp_path, random.Random(21))
+        actions, rests = use(page, looks, tmp_path, random.Random(21), save_the_notebook)
         seconds = time.monotonic() - began
         answers(lab.panel, seed=1_001)
         assert lab.faults == []
