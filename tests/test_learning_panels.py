@@ -237,6 +237,22 @@ def test_numbers_are_written_short(program, value, text):
     assert program.evaluate("(value) => readable(value)", value) == text
 
 
+def test_grey_values_are_painted_as_ink_and_weights_in_red_and_blue(program):
+    painted = """([values, signed]) => {
+        const canvas = picture(values, { signed });
+        return Array.from(canvas.getContext("2d").getImageData(0, 0, 28, 28).data);
+    }"""
+    values = np.arange(28 * 28) % 256
+    expected = np.column_stack([255 - values] * 3 + [np.full(28 * 28, 255)])
+    np.testing.assert_array_equal(program.evaluate(painted, [values.tolist(), False]), expected.ravel())
+    weights = [1.5, 1, 0.2, 0, -0.2, -1] + [0.0] * (28 * 28 - 6)
+    colours = np.reshape(program.evaluate(painted, [weights, True]), (-1, 4))[:6]
+    np.testing.assert_array_equal(
+        colours[:, :3],
+        [[255, 0, 0], [255, 0, 0], [255, 204, 204], [255, 255, 255], [204, 204, 255], [0, 0, 255]],
+    )
+
+
 def losses_at(program, panel, points):
     script = "([setup, points]) => points.map((point) => lossAt(setup, point))"
     return program.evaluate(script, [panel.setup, [list(map(float, point)) for point in points]])

@@ -61,6 +61,13 @@ def test_the_page_computes_what_the_tool_does(page, layers, mnist):
     np.testing.assert_allclose(shares, powers / powers.sum(axis=1, keepdims=True), atol=1e-5)
 
 
+def test_logits_that_no_power_can_hold_make_probabilities_too(page):
+    logits = [1_000.0, 999.0, -1_000.0]
+    layers = [{"weights": [0] * 3, "step": 1, "biases": logits}]
+    (shares,) = page.evaluate("([layers, picture]) => [probabilities(layers, picture)]", [layers, [0]])
+    assert shares == pytest.approx([1 / (1 + np.exp(-1)), 1 / (1 + np.e), 0])
+
+
 def test_of_forty_drawings_it_reads_nine_in_ten(page):
     pictures = "drawings.map(({strokes}) => Array.from(pictureOf(strokes)))"
     shares = page.evaluate(f"drawings => ({SHARES})({pictures})", DRAWINGS)
