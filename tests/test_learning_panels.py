@@ -199,9 +199,10 @@ def test_an_update_goes_against_every_gradient(program, network, learning_rate):
 
 def test_a_network_that_is_sure_and_wrong_has_a_finite_loss(program):
     network = SmallNetwork(W2=((20, -20), (20, -20)), b2=(20, -20), W1=((20, 20), (20, 20)))
-    script = "(network) => passThrough({ ...network, b2: [2000, -2000] }).L"
-    loss = program.evaluate(script, step_panel(network).setup["network"])
-    assert loss == pytest.approx(4_000 + 80)
+    script = "(network) => passThrough({ ...network, b2: [2000, -2000] })"
+    found = program.evaluate(script, step_panel(network).setup["network"])
+    assert found["L"] == pytest.approx(4_000 + 80)
+    assert found["p"] == [1, 0]
 
 
 def number_in(text):
@@ -251,6 +252,16 @@ def test_grey_values_are_painted_as_ink_and_weights_in_red_and_blue(program):
         colours[:, :3],
         [[255, 0, 0], [255, 0, 0], [255, 204, 204], [255, 255, 255], [204, 204, 255], [0, 0, 255]],
     )
+
+
+def test_what_waits_for_calls_to_stop_is_done_once_with_the_last(program):
+    script = """async () => {
+        const told = [], tell = later(20, (value) => told.push(value));
+        [1, 2, 3].forEach(tell);
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        return told;
+    }"""
+    assert program.evaluate(script) == [3]
 
 
 def losses_at(program, panel, points):
@@ -396,6 +407,8 @@ def test_one_goes_forward_to_a_loss_backward_to_gradients_and_to_a_smaller_loss_
     for _ in range(8):
         page.keyboard.press("ArrowRight")
     expect(told).to_contain_text("db1[1] = dz1[1] =")
+    for kind in (".product", ".edge-slope"):  # on each of the eight connections
+        expect(drawing.locator(kind).filter(has_text=re.compile("."))).to_have_count(8)
     panel.get_by_role("button", name="Update").press("ArrowRight")
     expect(told).to_contain_text("W1[0,0] ← 0.4 − 0.5 · 0.175 = 0.313")
     expect(drawing.locator(".new")).to_have_count(12)
@@ -418,6 +431,9 @@ def test_inputs_and_learning_rate_change_every_number_and_reset_brings_them_back
     panel.get_by_role("button", name="Forward").click()
     panel.get_by_role("slider", name="Input x[1]").press("ArrowLeft")
     expect(told).to_contain_text("= 0.5 · 0.4 + 0.9 · 0.3 + 0.1 = 0.57")
+    for key, end in (("Home", "−2"), ("End", "2")):
+        panel.get_by_role("slider", name="Input x[1]").press(key)
+        expect(told).to_contain_text(f"+ {end} · 0.3")
     for _ in range(3):
         panel.get_by_role("button", name="Whole pass").click()
     expect(told).to_contain_text("by η = 0.3 times")
