@@ -232,7 +232,7 @@ def test_the_formulas_hold_with_the_numbers_that_fill_them(program, network):
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0, "0"), (-0.0, "0"), (0.5, "0.5"), (-1.23456, "−1.235"), (0.00123, "0.0012"), (-0.00009, "−9.0e−5"),
-     (123.456, "123.5"), (98765.4, "98765"), (1.5e26, "1.5e26")],
+     (123.456, "123.5"), (98765.4, "98765"), (100_000, "1.0e5"), (1.5e26, "1.5e26")],
 )  # fmt: skip
 def test_numbers_are_written_short(program, value, text):
     assert program.evaluate("(value) => readable(value)", value) == text
@@ -252,6 +252,25 @@ def test_grey_values_are_painted_as_ink_and_weights_in_red_and_blue(program):
         colours[:, :3],
         [[255, 0, 0], [255, 0, 0], [255, 204, 204], [255, 255, 255], [204, 204, 255], [0, 0, 255]],
     )
+
+
+def test_a_field_is_done_with_on_enter_and_on_leaving_it_changed(program):
+    program.evaluate("window.done = [], document.body.append(field({ id: 'name' }, (value) => done.push(value)))")
+    name = program.locator("#name")
+    name.focus()
+    name.blur()
+    name.press_sequentially("a")
+    name.blur()
+    name.press_sequentially("b")
+    name.press("Enter")
+    name.blur()
+    assert program.evaluate("done") == ["a", "ba"]
+
+
+def test_jupyterlab_leaves_the_keys_to_what_can_have_the_focus(program):
+    kept = 'hasAttribute("data-lm-suppress-shortcuts")'
+    made = f'[button("Stop", null).{kept}, h("div", {{ tabindex: 0 }}).{kept}, h("p").{kept}]'
+    assert program.evaluate(made) == [True, True, False]
 
 
 def test_what_waits_for_calls_to_stop_is_done_once_with_the_last(program):
@@ -602,6 +621,13 @@ def test_a_descent_is_drawn_step_by_step_and_ends_after_a_thousand(opened):
     ten.evaluate("(node) => { for (let i = 0; i < 100; i++) node.click(); }")
     expect(panel.locator("dd").first).to_have_text("1000")
     expect(ten).to_have_attribute("aria-disabled", "true")
+
+
+@pytest.mark.parametrize(("panel", "name"), [(step_panel, "step"), (valley, "descend")])
+def test_all_that_is_in_a_drawing_is_drawn(opened, panel, name):
+    within = live(opened(panel()), name).locator("svg *")
+    others = "(all) => all.filter((node) => !(node instanceof SVGElement)).map((node) => node.localName)"
+    assert within.count() and within.evaluate_all(others) == []
 
 
 @pytest.mark.parametrize("width", [390, 1024])

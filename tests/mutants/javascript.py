@@ -58,7 +58,7 @@ MODULES = {
     "worker_engine.js": "session lab",
     "small_network.js": "small_network lab",
     "elements.js": "learning_panels predicting runs_table",
-    "gradients_chart.js": "lab",
+    "gradients_chart.js": "gradients_chart lab",
     "retrain_view.js": "predicting runs_table lab",
     "draw_view.js": "lab own_images",
     "explore_view.js": "lab own_images",

@@ -1,0 +1,70 @@
+"""The chart of the gradients at each layer: what it draws of a run, in a real browser."""
+
+import numpy as np
+import pytest
+from browsing import blank_page
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+OPEN = """async (base) => {
+    const load = (name) => import(`${base}lab/panel/${name}.js`);
+    const [{ gradientsChart }, { CHART }] = await Promise.all(["gradients_chart", "charts"].map(load));
+    window.frame = CHART;
+    window.drawn = (run) => {
+        const { chart, text, draw } = gradientsChart();
+        draw(run);
+        const told = (node, names) => names.map((name) => [name, node.getAttribute(name)]);
+        const read = (selector, ...names) => [...chart.querySelectorAll(selector)].map((node) =>
+            ({ text: node.textContent, ...Object.fromEntries(told(node, names)) }));
+        return {
+            told: text.querySelector("p").textContent,
+            ticks: read(".axes text[text-anchor=end]", "y").filter(({ text }) => /^1/.test(text)),
+            axes: read(".axes line", "x1", "x2", "y1", "y2"),
+            numbers: read("text.layer", "y"),
+        };
+    };
+}"""
+HEIGHT, NUMBER, TICK = 190, 12, 16  # of the chart as long as it is not on a page; between two numbers, two ticks
+
+
+@pytest.fixture(scope="module")
+def page(browser, lab_address):
+    with blank_page(browser, lab_address, OPEN) as page:
+        yield page
+
+
+def run(*norms):
+    """A run of which the gradients were measured in each of its epochs."""
+    points = [[epoch, 0.5, 0.9, *each] for epoch, each in enumerate(norms)]
+    return {"points": points, "epochs": len(points) - 1, "title": "Run 1", "none": "None was measured."}
+
+
+def drawn(page, run):
+    return page.evaluate("(run) => drawn(run)", run)
+
+
+def test_how_far_apart_the_layers_are_is_said_of_the_last_measured(page):
+    told = drawn(page, run([1, 1, 1], [0.5, 1, 1], [0.01, 0.1, 1]))["told"]
+    assert told == ("Run 1, last measured: from 0.01 (layer 1) to 1 (layer 3, the output), 2.0 orders of magnitude.")
+    assert drawn(page, run([1, 1], [0, 1]))["told"].endswith("No gradient at all in 1 of 2 layers.")
+    assert drawn(page, None)["told"] == "Press Train to see the gradients."
+
+
+@settings(max_examples=30)
+@given(st.none() | st.floats(-30, 0), st.integers(1, 40))
+def test_ticks_and_numbers_lie_within_the_chart_and_not_on_one_another(page, smallest, layers):
+    """Whatever the powers of ten; None is before a run."""
+    norms = [] if smallest is None else np.logspace(smallest, 0, layers).tolist()
+    found = drawn(page, run(norms, norms) if norms else None)
+    top, bottom = (page.evaluate(f"frame.{name}") for name in ("top", "bottom"))
+    ticks = [float(tick["y"]) - 4 for tick in found["ticks"]]
+    assert ticks[0] == top and np.all(np.diff(ticks) >= TICK - 1e-9) and ticks[-1] <= HEIGHT - bottom + 1e-9
+    assert len(ticks) >= 4
+    assert all(np.isfinite(float(line[name])) for line in found["axes"] for name in ("x1", "x2", "y1", "y2"))
+    places = sorted(float(number["y"]) - 4 for number in found["numbers"])
+    assert np.all(np.diff(places) >= NUMBER - 1e-9)
+    if norms:
+        assert places[0] >= top - 1e-9 and places[-1] <= HEIGHT - bottom + 1e-9
+        assert {number["text"] for number in found["numbers"]} >= {"1", str(layers)}
+        room = (HEIGHT - top - bottom) // NUMBER
+        assert len(places) >= min(layers, room // 2)
