@@ -1,5 +1,7 @@
 """The chart of the gradients at each layer: what it draws of a run, in a real browser."""
 
+import re
+
 import numpy as np
 import pytest
 from browsing import blank_page
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 OPEN = """async (base) => {
     const load = (name) => import(`${base}lab/panel/${name}.js`);
     const [{ gradientsChart }, { CHART }] = await Promise.all(["gradients_chart", "charts"].map(load));
-    window.frame = CHART;
+    Object.assign(window, { gradientsChart, frame: CHART });
     window.drawn = (run) => {
         const { chart, text, draw } = gradientsChart();
         draw(run);
@@ -21,6 +23,8 @@ OPEN = """async (base) => {
             ticks: read(".axes text[text-anchor=end]", "y").filter(({ text }) => /^1/.test(text)),
             axes: read(".axes line", "x1", "x2", "y1", "y2"),
             numbers: read("text.layer", "y"),
+            lines: read("path.layer", "d"),
+            heads: read(".axes text", "x", "y").filter(({ text }) => text === "layer").length,
         };
     };
 }"""
@@ -43,11 +47,45 @@ def drawn(page, run):
     return page.evaluate("(run) => drawn(run)", run)
 
 
+def points_of(line):
+    return np.array([pair.split(" ") for pair in re.findall(r"[\d.]+ [\d.]+", line["d"].replace(",", " "))], float)
+
+
 def test_how_far_apart_the_layers_are_is_said_of_the_last_measured(page):
     told = drawn(page, run([1, 1, 1], [0.5, 1, 1], [0.01, 0.1, 1]))["told"]
     assert told == ("Run 1, last measured: from 0.01 (layer 1) to 1 (layer 3, the output), 2.0 orders of magnitude.")
     assert drawn(page, run([1, 1], [0, 1]))["told"].endswith("No gradient at all in 1 of 2 layers.")
     assert drawn(page, None)["told"] == "Press Train to see the gradients."
+
+
+def test_a_line_goes_from_the_first_epoch_to_the_last_and_ends_at_the_number_of_its_layer(page):
+    found = drawn(page, run([1, 1, 1], [0.5, 1, 1], [1, 1e-4, 1e-2]))
+    assert [tick["text"] for tick in found["ticks"]] == ["1", "10⁻¹", "10⁻²", "10⁻³", "10⁻⁴"]
+    places = {number["text"]: float(number["y"]) - 4 for number in found["numbers"]}
+    ticks = [float(tick["y"]) - 4 for tick in found["ticks"]]
+    assert [places["1"], places["2"], places["3"]] == pytest.approx([ticks[0], ticks[4], ticks[2]], abs=0.1)
+    frame = found["axes"][0]
+    for layer, line in enumerate(found["lines"], 1):
+        points = points_of(line)
+        assert len(points) == 3
+        assert [points[0, 0], points[-1, 0]] == pytest.approx([float(frame["x1"]), float(frame["x2"])], abs=0.1)
+        assert points[-1, 1] == pytest.approx(places[str(layer)], abs=0.1)
+    assert found["heads"] == 1 and drawn(page, None)["heads"] == 0
+
+
+def test_the_chart_is_as_wide_as_its_place_on_the_page(page):
+    right = """async (width) => {
+        const { chart, draw } = gradientsChart();
+        chart.style.cssText = `display: block; height: 150px; width: ${width}px`;
+        draw(null);
+        document.body.append(chart);
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        const [line] = chart.querySelectorAll(".axes line");
+        chart.remove();
+        return Number(line.getAttribute("x2"));
+    }"""
+    narrow, wide = page.evaluate(right, 300), page.evaluate(right, 500)
+    assert wide - narrow == 200
 
 
 @settings(max_examples=30)
@@ -63,6 +101,8 @@ def test_ticks_and_numbers_lie_within_the_chart_and_not_on_one_another(page, sma
     assert all(np.isfinite(float(line[name])) for line in found["axes"] for name in ("x1", "x2", "y1", "y2"))
     places = sorted(float(number["y"]) - 4 for number in found["numbers"])
     assert np.all(np.diff(places) >= NUMBER - 1e-9)
+    for line in found["lines"]:
+        assert np.all((points_of(line)[:, 1] >= top - 0.1) & (points_of(line)[:, 1] <= HEIGHT - bottom + 0.1))
     if norms:
         assert places[0] >= top - 1e-9 and places[-1] <= HEIGHT - bottom + 1e-9
         assert {number["text"] for number in found["numbers"]} >= {"1", str(layers)}
