@@ -45,7 +45,7 @@ MODULES = {
     "setting_in_address.js": "setting_in_address runs_table hostile_input",
     "keras_program.js": "protocol lab",
     "training_worker.js": "protocol session lab",
-    "charts.js": "predicting runs_table lab",
+    "charts.js": "charts predicting runs_table lab",
     "recipe_settings.js": "session lab",
     "runs_table.js": "runs_table predicting",
     "challenge_view.js": "challenges",
