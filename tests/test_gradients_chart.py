@@ -24,6 +24,7 @@ OPEN = """async (base) => {
             axes: read(".axes line", "x1", "x2", "y1", "y2"),
             numbers: read("text.layer", "y"),
             lines: read("path.layer", "d"),
+            epochs: read(".axes text[text-anchor=middle]", "x"),
             heads: read(".axes text", "x", "y").filter(({ text }) => text === "layer").length,
         };
     };
@@ -76,7 +77,7 @@ def test_a_line_goes_from_the_first_epoch_to_the_last_and_ends_at_the_number_of_
 def test_the_chart_is_as_wide_as_its_place_on_the_page(page):
     right = """async (width) => {
         const { chart, draw } = gradientsChart();
-        chart.style.cssText = `display: block; height: 150px; width: ${width}px`;
+        chart.style.cssText = `display: block; height: 190px; width: ${width}px`;
         draw(null);
         document.body.append(chart);
         await new Promise((resolve) => setTimeout(resolve, 200));
@@ -89,16 +90,17 @@ def test_the_chart_is_as_wide_as_its_place_on_the_page(page):
 
 
 @settings(max_examples=30)
-@given(st.none() | st.floats(-30, 0), st.integers(1, 40))
-def test_ticks_and_numbers_lie_within_the_chart_and_not_on_one_another(page, smallest, layers):
-    """Whatever the powers of ten; None is before a run."""
-    norms = [] if smallest is None else np.logspace(smallest, 0, layers).tolist()
+@given(st.none() | st.tuples(st.floats(-30, 0), st.floats(-30, 0)), st.integers(1, 40))
+def test_ticks_and_numbers_lie_within_the_chart_and_not_on_one_another(page, powers, layers):
+    """Whatever the powers of ten of the first and the last layer; None is before a run."""
+    norms = np.logspace(*powers, layers).tolist() if powers else []
     found = drawn(page, run(norms, norms) if norms else None)
     top, bottom = (page.evaluate(f"frame.{name}") for name in ("top", "bottom"))
     ticks = [float(tick["y"]) - 4 for tick in found["ticks"]]
     assert ticks[0] == top and np.all(np.diff(ticks) >= TICK - 1e-9) and ticks[-1] <= HEIGHT - bottom + 1e-9
     assert len(ticks) >= 4
     assert all(np.isfinite(float(line[name])) for line in found["axes"] for name in ("x1", "x2", "y1", "y2"))
+    assert all(np.isfinite(float(epoch["x"])) for epoch in found["epochs"])
     places = sorted(float(number["y"]) - 4 for number in found["numbers"])
     assert np.all(np.diff(places) >= NUMBER - 1e-9)
     for line in found["lines"]:
