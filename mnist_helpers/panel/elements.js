@@ -89,7 +89,7 @@ export function paint(canvas, values, signed = false) {
   const context = canvas.getContext("2d");
   const image = context.createImageData(28, 28);
   values.forEach((value, place) => {
-    const fade = 255 * (1 - Math.min(1, Math.abs(signed ? value : value / 255)));
+    const fade = 255 * (1 - Math.abs(signed ? value : value / 255)); // below 0 it counts as 0
     const colour = !signed ? [fade, fade, fade] : value > 0 ? [255, fade, fade] : [fade, fade, 255];
     image.data.set([...colour, 255], 4 * place);
   });
