@@ -8,13 +8,19 @@ from browsing import blank_page
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-OPEN = """async (base) => {
+# What elements below a node say and have: their text, and attributes by name.
+READ = """
+    const reader = (node) => (selector, ...names) => [...node.querySelectorAll(selector)].map((each) =>
+        ({ text: each.textContent, ...Object.fromEntries(names.map((name) => [name, each.getAttribute(name)])) }));
+"""
+OPEN = (
+    f"async (base) => {{ {READ}"
+    + """
     const charts = await import(`${base}lab/panel/charts.js`);
     window.drawn = ([kind, series, band]) => {
         const { node, draw } = charts[kind]();
         draw(series, band);
-        const read = (selector, ...names) => [...node.querySelectorAll(selector)].map((each) =>
-            ({ text: each.textContent, ...Object.fromEntries(names.map((name) => [name, each.getAttribute(name)])) }));
+        const read = reader(node);
         return {
             label: node.getAttribute("aria-label"),
             now: read(".now")[0].text,
@@ -26,6 +32,7 @@ OPEN = """async (base) => {
         };
     };
 }"""
+)
 LOSS, ACCURACY = "lossChart", "accuracyChart"
 
 
@@ -47,6 +54,11 @@ def drawn(page, kind, *trials, looks=("shown", "earlier"), band=None):
     return Drawn(page.evaluate("(what) => drawn(what)", [kind, series, band]), kind)
 
 
+def points_of(path):
+    """Give where a path goes, from point to point in straight lines, of shape (points, 2)."""
+    return np.array(re.findall(r"([\d.]+) ([\d.]+)", path), float).reshape(-1, 2)
+
+
 class Drawn:
     """What a chart shows, with where on it its own numbers say that a value is."""
 
@@ -62,7 +74,7 @@ class Drawn:
 
     def points(self, look):
         (path,) = (path["d"] for path in self.found["paths"] if path["class"] == look)
-        return np.array(re.findall(r"([\d.]+) ([\d.]+)", path), float).reshape(-1, 2)
+        return points_of(path)
 
     def classes(self):
         return [path["class"] for path in self.found["paths"]]
@@ -82,7 +94,6 @@ def test_each_value_stands_where_the_numbers_of_the_axes_say(page, values):
         for line, epochs in (("training", np.arange(number) + 0.5), ("validation", np.arange(number) + 1)):
             points = chart.points(f"shown {line}")
             np.testing.assert_allclose(points[:, 0], chart.left + epochs / number * width, atol=0.06)
-            # Between the ends of the axis; a percentage is written with one decimal at most.
             np.testing.assert_allclose(points[:, 1], chart.height(given_values), atol=0.6)
         assert len(chart.found["dots"]) == number
         assert chart.found["epochs"][0]["text"] == "0"
@@ -127,7 +138,7 @@ def test_what_is_said_is_the_last_value_of_the_run_that_is_shown(page):
     loss, accuracy = (drawn(page, kind, own, trial([1], [0.5])) for kind in (LOSS, ACCURACY))
     assert loss.found["now"] == "training 0.250 · validation 0.250"
     assert loss.found["label"] == "Loss by epoch. Run 1: training 0.250 · validation 0.250"
-    assert accuracy.found["label"] == ("Accuracy by epoch. Run 1: training 91.2% · validation 91.2%, predicted 95.00%")
+    assert accuracy.found["label"] == "Accuracy by epoch. Run 1: training 91.2% · validation 91.2%, predicted 95.00%"
     assert drawn(page, LOSS, own, looks=["earlier"]).found["label"] == "Loss by epoch. No run is shown."
 
 

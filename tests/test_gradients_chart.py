@@ -1,23 +1,22 @@
 """The chart of the gradients at each layer: what it draws of a run, in a real browser."""
 
-import re
-
 import numpy as np
 import pytest
 from browsing import blank_page
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_charts import READ, points_of
 
-OPEN = """async (base) => {
+OPEN = (
+    f"async (base) => {{ {READ}"
+    + """
     const load = (name) => import(`${base}lab/panel/${name}.js`);
     const [{ gradientsChart }, { CHART }] = await Promise.all(["gradients_chart", "charts"].map(load));
     Object.assign(window, { gradientsChart, frame: CHART });
     window.drawn = (run) => {
         const { chart, text, draw } = gradientsChart();
         draw(run);
-        const told = (node, names) => names.map((name) => [name, node.getAttribute(name)]);
-        const read = (selector, ...names) => [...chart.querySelectorAll(selector)].map((node) =>
-            ({ text: node.textContent, ...Object.fromEntries(told(node, names)) }));
+        const read = reader(chart);
         return {
             told: text.querySelector("p").textContent,
             ticks: read(".axes text[text-anchor=end]", "y").filter(({ text }) => /^1/.test(text)),
@@ -25,10 +24,11 @@ OPEN = """async (base) => {
             numbers: read("text.layer", "y"),
             lines: read("path.layer", "d"),
             epochs: read(".axes text[text-anchor=middle]", "x"),
-            heads: read(".axes text", "x", "y").filter(({ text }) => text === "layer").length,
+            heads: read(".axes text").filter(({ text }) => text === "layer").length,
         };
     };
 }"""
+)
 HEIGHT, NUMBER, TICK = 190, 12, 16  # of the chart as long as it is not on a page; between two numbers, two ticks
 
 
@@ -48,13 +48,9 @@ def drawn(page, run):
     return page.evaluate("(run) => drawn(run)", run)
 
 
-def points_of(line):
-    return np.array([pair.split(" ") for pair in re.findall(r"[\d.]+ [\d.]+", line["d"].replace(",", " "))], float)
-
-
 def test_how_far_apart_the_layers_are_is_said_of_the_last_measured(page):
     told = drawn(page, run([1, 1, 1], [0.5, 1, 1], [0.01, 0.1, 1]))["told"]
-    assert told == ("Run 1, last measured: from 0.01 (layer 1) to 1 (layer 3, the output), 2.0 orders of magnitude.")
+    assert told == "Run 1, last measured: from 0.01 (layer 1) to 1 (layer 3, the output), 2.0 orders of magnitude."
     assert drawn(page, run([1, 1], [0, 1]))["told"].endswith("No gradient at all in 1 of 2 layers.")
     assert drawn(page, None)["told"] == "Press Train to see the gradients."
 
@@ -67,7 +63,7 @@ def test_a_line_goes_from_the_first_epoch_to_the_last_and_ends_at_the_number_of_
     assert [places["1"], places["2"], places["3"]] == pytest.approx([ticks[0], ticks[4], ticks[2]], abs=0.1)
     frame = found["axes"][0]
     for layer, line in enumerate(found["lines"], 1):
-        points = points_of(line)
+        points = points_of(line["d"])
         assert len(points) == 3
         assert [points[0, 0], points[-1, 0]] == pytest.approx([float(frame["x1"]), float(frame["x2"])], abs=0.1)
         assert points[-1, 1] == pytest.approx(places[str(layer)], abs=0.1)
@@ -104,7 +100,7 @@ def test_ticks_and_numbers_lie_within_the_chart_and_not_on_one_another(page, pow
     places = sorted(float(number["y"]) - 4 for number in found["numbers"])
     assert np.all(np.diff(places) >= NUMBER - 1e-9)
     for line in found["lines"]:
-        assert np.all((points_of(line)[:, 1] >= top - 0.1) & (points_of(line)[:, 1] <= HEIGHT - bottom + 0.1))
+        assert np.all((points_of(line["d"])[:, 1] >= top - 0.1) & (points_of(line["d"])[:, 1] <= HEIGHT - bottom + 0.1))
     if norms:
         assert places[0] >= top - 1e-9 and places[-1] <= HEIGHT - bottom + 1e-9
         assert {number["text"] for number in found["numbers"]} >= {"1", str(layers)}
